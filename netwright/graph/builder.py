@@ -1,0 +1,244 @@
+"""Making graphs: a builder checks types as it goes and names every value once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, overload
+
+import numpy as np
+
+from .graph import Graph, Node, State, Value
+from .op import Composite, Op
+from .store import Init, Param, Store, View
+from .types import Type
+
+_TYPES: dict[tuple[Any, ...], tuple[Type, ...]] = {}  # (op, *input types) -> output types
+_TYPES_LIMIT = 200_000
+
+
+def result_types(op: Op, *inputs: Type | None) -> tuple[Type, ...]:
+    """`op.types`, remembered: searches build the same layers over and over."""
+    key = (op, *inputs)
+    types = _TYPES.get(key)
+    if types is None:
+        if len(_TYPES) > _TYPES_LIMIT:
+            _TYPES.clear()
+        types = _TYPES[key] = op.types(*inputs)  # type: ignore[arg-type]
+    return types
+
+
+class Builder:
+    """Builds one Graph.
+
+        b = Builder("net")
+        x = b.input("x", Type((1, 3, 32, 32)))
+        w = b.param("conv.weight", (16, 3, 3, 3))
+        b.output(b(Conv(padding=(1, 1, 1, 1)), x, w, name="conv"))
+        graph = b.graph()
+    """
+
+    def __init__(self, name: str = "net", store: Store | None = None) -> None:
+        self.name = name
+        self.store = store if store is not None else Store()
+        self._inputs: list[Value] = []
+        self._outputs: list[Value] = []
+        self._params: list[Param] = []
+        self._states: dict[Value, tuple[Value | None, float]] = {}
+        self._nodes: list[Node] = []
+        self._taken: dict[str, int] = {}
+        self._prefix = ""
+        self._shared: dict[str, Value] = {}
+
+    def _unique(self, name: str) -> str:
+        name = self._prefix + name
+        taken = self._taken
+        if name not in taken:
+            taken[name] = 1
+            return name
+        count = taken[name]
+        while (candidate := f"{name}_{count}") in taken:
+            count += 1
+        taken[name] = count + 1
+        taken[candidate] = 1
+        return candidate
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Prefix every name made inside with `name.`."""
+        before = self._prefix
+        self._prefix = f"{before}{name}."
+        try:
+            yield
+        finally:
+            self._prefix = before
+
+    def input(self, name: str, type: Type) -> Value:
+        """A new graph input."""
+        value = Value(self._unique(name), type)
+        self._inputs.append(value)
+        return value
+
+    def param(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        *,
+        dtype: str = "float32",
+        init: Init | None = Init(),
+        tensor: str | None = None,
+        views: tuple[View, ...] = (),
+        full: tuple[int, ...] | None = None,
+        trainable: bool = True,
+    ) -> Value:
+        """A parameter of this shape. `tensor`, `views` and `full` make it a cut out of a larger stored tensor."""
+        value = Value(self._unique(name), Type(shape, dtype))
+        full_type = Type(full, dtype) if full is not None else None
+        self._params.append(Param(value, tensor or value.name, views, full_type, init, trainable))
+        return value
+
+    def constant(self, array: Any, name: str = "const", dtype: str | None = None) -> Value:
+        """A parameter with contents that training leaves alone; a small one met before is used again."""
+        data = np.asarray(array, dtype=dtype)
+        if dtype is None and data.dtype == np.float64:
+            data = data.astype(np.float32)
+        key = f"{data.dtype}{data.shape}{data.tobytes()!r}" if data.size <= 16 else ""
+        if key and key in self._shared:
+            return self._shared[key]
+        prefix, self._prefix = self._prefix, "" if key else self._prefix
+        try:
+            value = self.param(name, data.shape, dtype=str(data.dtype), init=None, trainable=False)
+        finally:
+            self._prefix = prefix
+        self.store[value.name] = data
+        if key:
+            self._shared[key] = value
+        return value
+
+    def state(self, name: str, type: Type, initial: float = 0.0) -> Value:
+        """Memory between steps, read here; give its next value to `update`."""
+        value = Value(self._unique(name), type)
+        self._states[value] = (None, initial)
+        return value
+
+    def update(self, state: Value, after: Value) -> None:
+        """What `state` becomes after this step. Raises ValueError on another type."""
+        if state not in self._states:
+            raise ValueError(f"{state.name!r} is not a state of this graph")
+        if after.type != state.type:
+            raise ValueError(f"state {state.name!r} is {state.type}, its update {after.type}")
+        self._states[state] = (after, self._states[state][1])
+
+    @overload
+    def __call__(self, op: Op, *inputs: Value | None, name: str | None = None) -> Value: ...
+    @overload
+    def __call__(self, op: Op, *inputs: Any, name: str | None = None) -> Any: ...
+
+    def __call__(self, op: Op, *inputs: Any, name: str | None = None) -> Any:
+        """Apply `op`. Returns its value, or a tuple for several outputs. Raises ValueError on wrong types."""
+        try:
+            types = result_types(op, *[v.type if v is not None else None for v in inputs])
+        except ValueError as error:
+            shown = ", ".join(repr(v) for v in inputs)
+            raise ValueError(f"{self._prefix}{name or op.name}: {error} [inputs: {shown}]") from None
+        base = name or op.name
+        if len(types) == 1:
+            value = Value(self._unique(base), types[0])
+            self._nodes.append(Node(op, inputs, (value,)))
+            return value
+        outputs = tuple(Value(self._unique(f"{base}.{i}"), t) for i, t in enumerate(types))
+        self._nodes.append(Node(op, inputs, outputs))
+        return outputs
+
+    def output(self, *values: Value) -> None:
+        """Declare the next graph outputs."""
+        self._outputs.extend(values)
+
+    def graph(self) -> Graph:
+        """The finished graph. Raises ValueError for a state that was never updated."""
+        states = []
+        for before, (after, initial) in self._states.items():
+            if after is None:
+                raise ValueError(f"state {before.name!r} is never updated")
+            states.append(State(before, after, initial))
+        return Graph(
+            self.name,
+            tuple(self._inputs),
+            tuple(self._outputs),
+            tuple(self._nodes),
+            tuple(self._params),
+            tuple(states),
+            self.store,
+        )
+
+
+Rule = Callable[[Builder, Node, tuple[Value | None, ...]], Value | tuple[Value, ...] | None]
+
+
+def rebuild(graph: Graph, rule: Rule | None = None, *, batch: int | None = None, only: set[Node] | None = None) -> Graph:
+    """Copy a graph node by node; the way every pass is written.
+
+    `rule(b, node, inputs)` may build something else in place of a node and return its values, or return None to
+    have the node copied. Parameters keep their tensors. `batch` replaces the leading dimension of inputs and states;
+    `only` drops all other nodes. Parameters that nothing reads any more are dropped.
+    """
+    b = Builder(graph.name, graph.store.copy())
+    new: dict[Value, Value] = {}
+
+    def resized(type: Type) -> Type:
+        return type.with_shape((batch, *type.shape[1:])) if batch is not None and type.shape else type
+
+    for value in graph.inputs:
+        new[value] = b.input(value.name, resized(value.type))
+    for state in graph.states:
+        new[state.before] = b.state(state.name, resized(state.before.type), state.initial)
+    for param in graph.params:
+        name = param.value.name
+        value = Value(b._unique(name), param.value.type)
+        new[param.value] = value
+        b._params.append(Param(value, param.tensor, param.views, param.full, param.init, param.trainable))
+    for node in graph.nodes:
+        if only is not None and node not in only:
+            continue
+        inputs = tuple(new[v] if v is not None else None for v in node.inputs)
+        made = rule(b, node, inputs) if rule is not None else None
+        if made is None:
+            made = _copy(b, node, inputs)
+        for old, value in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+            new[old] = value
+    for state in graph.states:
+        b.update(new[state.before], new[state.after])
+    b.output(*(new[v] for v in graph.outputs))
+    return _without_unread_params(b.graph())
+
+
+def _copy(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
+    types = result_types(node.op, *[v.type if v is not None else None for v in inputs])
+    outputs = tuple(Value(b._unique(v.name), t) for v, t in zip(node.outputs, types, strict=True))
+    b._nodes.append(Node(node.op, inputs, outputs))
+    return outputs
+
+
+def _without_unread_params(graph: Graph) -> Graph:
+    from dataclasses import replace
+
+    read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs) | {s.after for s in graph.states}
+    kept = tuple(p for p in graph.params if p.value in read)
+    return graph if len(kept) == len(graph.params) else replace(graph, params=kept)
+
+
+def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]:
+    """Copy `graph`'s nodes into `b` with its inputs bound to values of `b`; returns the outputs there.
+
+    Constants come along; the graph may have no states.
+    """
+    new: dict[Value, Value | None] = dict(zip(graph.inputs, inputs, strict=True))
+    for param in graph.params:
+        new[param.value] = b.constant(graph.store.read(param), param.value.name)
+    for node in graph.nodes:
+        outputs = _copy(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+        new.update(zip(node.outputs, outputs, strict=True))
+    return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
+
+
+__all__ = ["Builder", "Composite", "inline", "rebuild", "result_types"]

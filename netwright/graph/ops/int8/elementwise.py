@@ -1,0 +1,107 @@
+"""Element by element on int8: add, subtract, multiply, change of scale, and any function of one operand by table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...op import Op
+from ...types import Quant, Type, broadcast
+from .arithmetic import finish, multiply_by_multiplier, need_int8, quantise_multiplier
+
+LEFT_SHIFT = 20  # headroom that TFLite's add gives both operands before scaling them
+
+
+@dataclass(frozen=True)
+class _QBinary(Op):
+    x: Quant = Quant(1.0, 0)
+    y: Quant = Quant(1.0, 0)
+    out: Quant = Quant(1.0, 0)
+    low: int = -128
+    high: int = 127
+
+    def types(self, x: Type, y: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        need_int8(self.name, x, self.x)
+        need_int8(self.name, y, self.y)
+        return (Type(broadcast(x.shape, y.shape), "int8", self.out),)
+
+
+@dataclass(frozen=True)
+class _QSum(_QBinary):
+    sign: ClassVar[int] = 1
+
+    def constants(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """(multiplier, shift) of x, of y, and of their sum."""
+        twice = 2 * max(self.x.scale, self.y.scale)
+        return (
+            quantise_multiplier(self.x.scale / twice),
+            quantise_multiplier(self.y.scale / twice),
+            quantise_multiplier(twice / ((1 << LEFT_SHIFT) * self.out.scale)),
+        )
+
+    def numpy(self, x: Any, y: Any) -> Any:
+        first, second, result = self.constants()
+        left = multiply_by_multiplier((x.astype(np.int64) - self.x.zero) << LEFT_SHIFT, *first)
+        right = multiply_by_multiplier((y.astype(np.int64) - self.y.zero) << LEFT_SHIFT, *second)
+        return finish(left + self.sign * right, *result, self.out, self.low, self.high)
+
+
+class QAdd(_QSum):
+    """x + y, operands broadcast."""
+
+
+class QSub(_QSum):
+    """x - y, operands broadcast."""
+
+    sign: ClassVar[int] = -1
+
+
+class QMul(_QBinary):
+    """x * y, operands broadcast."""
+
+    def constants(self) -> tuple[int, int]:
+        """(multiplier, shift) of the product."""
+        return quantise_multiplier(self.x.scale * self.y.scale / self.out.scale)
+
+    def numpy(self, x: Any, y: Any) -> Any:
+        product = (x.astype(np.int64) - self.x.zero) * (y.astype(np.int64) - self.y.zero)
+        return finish(product, *self.constants(), self.out, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class QRequantise(Op):
+    """The same reals in another int8 quantisation."""
+
+    x: Quant = Quant(1.0, 0)
+    out: Quant = Quant(1.0, 0)
+    low: int = -128
+    high: int = 127
+
+    def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        need_int8(self.name, x, self.x)
+        return (Type(x.shape, "int8", self.out),)
+
+    def constants(self) -> tuple[int, int]:
+        """(multiplier, shift) of the change."""
+        return quantise_multiplier(self.x.scale / self.out.scale)
+
+    def numpy(self, x: Any) -> Any:
+        return finish(x.astype(np.int64) - self.x.zero, *self.constants(), self.out, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class QLookup(Op):
+    """table[x + 128] for each element; table int8 [256]. `function` says in words what the table holds."""
+
+    out: Quant = Quant(1.0, 0)
+    function: str = ""
+
+    def types(self, x: Type, table: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        if x.dtype != "int8" or table != Type((256,), "int8"):
+            raise ValueError(f"q_lookup of {x} in a table {table}")
+        return (Type(x.shape, "int8", self.out),)
+
+    def numpy(self, x: Any, table: Any) -> Any:
+        return table[x.astype(np.int64) + 128]
