@@ -1,0 +1,34 @@
+"""Finding spaces by name: every module of `netwright.spaces.zoo` defines one, as `space`."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Any
+
+from netwright.errors import UserError, nearest
+from netwright.spaces import zoo
+from netwright.spaces.space import Space
+
+
+def names() -> list[str]:
+    """The built-in spaces, by file name ("ds-cnn" is zoo/ds_cnn.py); imports none of them."""
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(zoo.__path__)
+                  if not module.name.startswith("_"))
+
+
+def get(name: str, **settings: Any) -> Space:
+    """The space of that name; settings go to it where its module defines a function of them.
+
+    UserError for an unknown name, or settings that the space does not take.
+    """
+    spelled = name.replace("_", "-")
+    if spelled not in names():
+        raise UserError(f'no space is called "{name}" {nearest(spelled, names())}')
+    found = import_module(f"{zoo.__name__}.{spelled.replace('-', '_')}").space
+    if isinstance(found, Space):
+        if settings:
+            raise UserError(f'the space "{spelled}" takes no settings, but was given {", ".join(sorted(settings))}')
+        return found
+    made: Space = found(**settings)
+    return made

@@ -1,0 +1,321 @@
+"""`Space`: a tree of decisions with a builder; everything it can do is one walk with another `choose`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netwright.errors import Refused, UserError
+from netwright.spaces.candidate import Candidate
+from netwright.spaces.domain import Domain, Draw, stream
+from netwright.spaces.encoding import Encoding
+from netwright.spaces.node import Choose, DeadEnd, Scope, compile_tree
+
+if TYPE_CHECKING:
+    from netwright.graph import Graph, Type
+
+_TRIES = 1_000
+_COUNTABLE = 1_000_000
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a builder makes: the network, how to train it, and the choices that belong to its deployment."""
+
+    graph: Graph
+    recipe: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A condition on the chosen structure, with the words that say it."""
+
+    statement: str
+    holds: Callable[[Any], bool]
+
+
+class Space:
+    """A set of networks, as symbolic data.
+
+    tree         the vocabulary nested in plain dicts and lists
+    build        build(structure, x, y) -> Build, for one task's input and output Types, as (1, 1, 8, 8) and (1, 10)
+    constraints  conditions that every candidate keeps, beside what the tree says
+
+    `walk(choose)` is the one primitive: it calls `choose(address, domain)` for every active decision in order and
+    returns the structure and the trace. ValueError at construction for a tree that makes no sense.
+    """
+
+    def __init__(self, name: str, tree: Any, build: Callable[[Any, Type, Type], Build] | None = None,
+                 constraints: Sequence[Constraint] = (), about: str = "") -> None:
+        self.name, self.tree, self.constraints, self.about = name, tree, tuple(constraints), about
+        self._build = build
+        try:
+            self._compiled = compile_tree(tree, "", Scope())
+        except ValueError as error:
+            raise ValueError(f'space "{name}": {error}') from None
+        self._encoding = Encoding(self._compiled.slots)
+
+    def __repr__(self) -> str:
+        return f'Space("{self.name}")'
+
+    # the primitive
+
+    def walk(self, choose: Choose, backtrack: bool = True) -> tuple[Any, Candidate]:
+        """Make every active decision by `choose(address, domain) -> value`; returns the structure and the trace.
+
+        A grammar that reaches a dead end asks again with a smaller domain, a bounded number of times (Refused); with
+        `backtrack` off it raises DeadEnd. Values are taken as they are given and constraints are not looked at:
+        `violated` tells.
+        """
+        trace: dict[str, Any] = {}
+        structure = self._compiled.run(choose, trace, backtrack)
+        return structure, Candidate.of(trace)
+
+    def violated(self, structure: Any) -> str | None:
+        """The statement of the first constraint that `structure` breaks, or None."""
+        for constraint in self.constraints:
+            if not constraint.holds(structure):
+                return constraint.statement
+        return None
+
+    # drawing
+
+    def sample(self, rng: np.random.Generator, by: str = "decision") -> Candidate:
+        """One candidate.
+
+        by="decision"   each decision uniform over its values (log ranges uniform in the logarithm)
+        by="candidate"  uniform over all candidates, through exact counts (a Float counts as one)
+        by="prior"      each decision by its prior where it has one
+        Constraints are kept by rejection, so "candidate" stays uniform under them; Refused after 1,000 rejections.
+        """
+        draw = stream(rng)
+        choose: Choose
+        if by == "decision":
+            def choose(address: str, domain: Domain) -> Any:
+                return domain.draw(draw)
+        elif by == "candidate":
+            def choose(address: str, domain: Domain) -> Any:
+                return domain.draw_candidate(draw)
+        elif by == "prior":
+            def choose(address: str, domain: Domain) -> Any:
+                return domain.draw_prior(draw)
+        else:
+            raise ValueError(f'by is "decision", "candidate" or "prior", not {by!r}')
+        return self._legal(lambda: choose, "sample")
+
+    def mutate(self, candidate: Mapping[str, Any], rng: np.random.Generator, number: int = 1,
+               rate: float | None = None, within: str = "") -> Candidate:
+        """Redraw `number` decisions (or each with probability `rate`, at least one) to another value.
+
+        All other decisions keep their value wherever their address still exists and allows it; decisions that the
+        change brings in are drawn afresh. `within` limits the redrawn decisions to addresses that start so.
+        """
+        draw = stream(rng)
+        open_: list[str] = []
+
+        def look(address: str, domain: Domain) -> Any:
+            if domain.size > 1 and address.startswith(within):
+                open_.append(address)
+            return self._known(candidate, address, domain)
+
+        self._replay(look)
+        if not open_:
+            raise Refused(f'space "{self.name}": nothing to mutate under "{within}"')
+
+        def fresh() -> Choose:
+            redrawn = self._pick(open_, draw, number, rate)
+
+            def choose(address: str, domain: Domain) -> Any:
+                value = candidate.get(address, _MISSING)
+                if address in redrawn:
+                    redrawn.discard(address)
+                    # After a dead end the grammar offers less than before: the old value may be gone already.
+                    return domain.other(domain.canonical(value), draw) if domain.contains(value) else domain.draw(draw)
+                return self._keep(value, domain, draw)
+
+            return choose
+
+        return self._legal(fresh, "mutation", unlike=candidate)
+
+    @staticmethod
+    def _pick(addresses: list[str], draw: Draw, number: int, rate: float | None) -> set[str]:
+        if rate is not None:
+            picked = {address for address in addresses if draw() < rate}
+            return picked or {addresses[int(draw() * len(addresses))]}
+        pool = list(addresses)
+        return {pool.pop(int(draw() * len(pool))) for _ in range(min(number, len(pool)))}
+
+    def crossover(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Candidate:
+        """Uniform crossover by address: each decision from one parent; from the other where that one has none."""
+        draw = stream(rng)
+
+        def choose(address: str, domain: Domain) -> Any:
+            first, second = (a, b) if draw() < 0.5 else (b, a)
+            for parent in (first, second):
+                if address in parent and domain.contains(parent[address]):
+                    return domain.canonical(parent[address])
+            return domain.draw(draw)
+
+        return self._legal(lambda: choose, "crossover")
+
+    def repair(self, decisions: Mapping[str, Any], rng: np.random.Generator) -> Candidate:
+        """The candidate that keeps every decision that is legal here and draws the rest; extra addresses fall away."""
+        draw = stream(rng)
+        return self._legal(lambda: lambda address, domain: self._keep(decisions.get(address, _MISSING), domain, draw),
+                           "repair")
+
+    @staticmethod
+    def _keep(value: Any, domain: Domain, draw: Draw) -> Any:
+        if value is not _MISSING:
+            try:
+                return domain.canonical(value)
+            except ValueError:
+                pass
+        return domain.draw(draw)
+
+    def _legal(self, fresh: Callable[[], Choose], what: str, unlike: Mapping[str, Any] | None = None) -> Candidate:
+        broken: str | None = "no derivation of the grammar ends"
+        for _ in range(_TRIES):
+            try:
+                structure, candidate = self.walk(fresh())
+            except DeadEnd:
+                continue
+            if unlike is not None and candidate == unlike:
+                broken = "differs from the candidate it came from"
+                continue
+            broken = self.violated(structure) if self.constraints else None
+            if broken is None:
+                return candidate
+        raise Refused(f'space "{self.name}": no legal {what} in {_TRIES} tries; the last one broke "{broken}"')
+
+    # replaying
+
+    def decode(self, candidate: Mapping[str, Any]) -> Any:
+        """The structure that a candidate stands for; UserError naming the address where it does not fit."""
+
+        def choose(address: str, domain: Domain) -> Any:
+            return self._known(candidate, address, domain)
+
+        return self._replay(choose)[0]
+
+    def validate(self, candidate: Mapping[str, Any]) -> Candidate:
+        """The candidate in the space's own spelling and order; UserError for what is missing, wrong or extra."""
+        structure, legal = self._replay(lambda address, domain: self._known(candidate, address, domain))
+        extra = [address for address in candidate if address not in legal]
+        if extra:
+            raise UserError(f'space "{self.name}": {extra[0]}: no such decision here; remove it (`repair` does)')
+        broken = self.violated(structure)
+        if broken:
+            raise UserError(f'space "{self.name}": the candidate breaks "{broken}"')
+        return legal
+
+    def _known(self, candidate: Mapping[str, Any], address: str, domain: Domain) -> Any:
+        try:
+            return domain.canonical(candidate[address])
+        except KeyError:
+            raise UserError(f'space "{self.name}": {address}: decision missing; it may be one of {domain}') from None
+        except (ValueError, TypeError) as error:
+            raise UserError(f'space "{self.name}": {address}: {error}') from None
+
+    def _replay(self, choose: Choose) -> tuple[Any, Candidate]:
+        try:
+            return self.walk(choose, backtrack=False)
+        except DeadEnd as error:
+            raise UserError(f'space "{self.name}": {error}') from None
+
+    def build(self, candidate: Mapping[str, Any], x: Type, y: Type) -> Build:
+        """The network of a candidate for one task: x and y are the Types of its input and output, batch 1."""
+        if self._build is None:
+            raise ValueError(f'space "{self.name}" has no builder; give Space(..., build=...)')
+        return self._build(self.decode(candidate), x, y)
+
+    # counting
+
+    def bound(self) -> int | float:
+        """The exact number of candidates before constraints; math.inf where a Float is among the decisions."""
+        return self._compiled.count() if self._compiled.finite else inf
+
+    def count(self) -> int | float:
+        """The exact number of candidates. With constraints they are enumerated: Refused above 1,000,000."""
+        size = self.bound()
+        if not self.constraints or size == inf:
+            return size
+        if size > _COUNTABLE:
+            raise Refused(f'space "{self.name}": its constraints prevent an exact count; at most {size:,} candidates')
+        return sum(1 for _ in self.enumerate())
+
+    def enumerate(self) -> Iterator[Candidate]:
+        """Every candidate once, the last decision changing fastest; Refused for a Float."""
+        path: list[tuple[Iterator[Any], Any]] = []
+        while True:
+            depth = 0
+
+            def choose(address: str, domain: Domain) -> Any:
+                nonlocal depth
+                if depth == len(path):
+                    values = iter(domain)
+                    path.append((values, next(values)))
+                depth += 1
+                return path[depth - 1][1]
+
+            try:
+                structure, candidate = self.walk(choose, backtrack=False)
+                if self.violated(structure) is None:
+                    yield candidate
+            except DeadEnd:
+                pass
+            while path:
+                values, _ = path.pop()
+                following = next(values, _MISSING)
+                if following is not _MISSING:
+                    path.append((values, following))
+                    break
+            if not path:
+                return
+
+    # measuring
+
+    def encode(self, candidate: Mapping[str, Any]) -> np.ndarray:
+        """A float64 vector [len(columns)]: numbers and ordinal choices in [0, 1], other choices one-hot, subsets by
+        membership, permutations by place. An inactive decision is -1 (all zeros where one-hot)."""
+        vector = self._encoding.blank()
+        fill = self._encoding.filler(vector)
+
+        def choose(address: str, domain: Domain) -> Any:
+            value = self._known(candidate, address, domain)
+            fill(address, domain, value)
+            return value
+
+        self._replay(choose)
+        return np.array(vector)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each column of `encode` stands for: the address, with the column's number where it has several."""
+        return self._encoding.columns
+
+    def distance(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+        """Sum over decisions: 1 where only one has it or unordered values differ, else the difference as a share of
+        the range. 0 exactly for equal candidates."""
+        domains: dict[str, Domain] = {}
+
+        def choose(address: str, domain: Domain) -> Any:
+            domains[address] = domain
+            return self._known(a, address, domain)
+
+        self._replay(choose)
+        total = float(sum(address not in domains for address in b))
+        for address, domain in domains.items():
+            if address not in b:
+                total += 1.0
+            elif domain.contains(b[address]):
+                total += domain.distance(a[address], b[address])
+            else:
+                total += 1.0
+        return total
