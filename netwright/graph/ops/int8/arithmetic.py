@@ -32,9 +32,8 @@ def multiply_by_multiplier(x: Any, multiplier: Any, shift: Any) -> np.ndarray:
     """x * multiplier * 2^(shift-31) with both of gemmlowp's roundings; integers in, int64 out."""
     shift = np.asarray(shift, np.int64)
     product = (np.asarray(x, np.int64) << np.maximum(shift, 0)) * np.asarray(multiplier, np.int64)
-    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    high = np.where(nudged >= 0, nudged >> 31, -(-nudged >> 31))  # truncates towards zero, as C does
-    return rounding_shift(high, np.maximum(-shift, 0))
+    # gemmlowp nudges by the sign and truncates towards zero; for a shift of 31 that is this floor
+    return rounding_shift((product + (1 << 30)) >> 31, np.maximum(-shift, 0))
 
 
 def rounding_shift(x: np.ndarray, exponent: Any) -> np.ndarray:

@@ -1,0 +1,34 @@
+"""Constant folding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netwright.graph import Builder, Graph, Node, Value, rebuild
+
+from . import dead
+
+LARGEST_BYTES = 1 << 26
+
+
+def fold(graph: Graph) -> Graph:
+    """Evaluate nodes whose inputs are all fixed parameters with contents, up to 64 MiB a result."""
+    known: dict[Value, np.ndarray] = {
+        p.value: graph.store.read(p) for p in graph.params if not p.trainable and graph.store.has(p)
+    }
+    folded = False
+
+    def rule(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...] | None:
+        nonlocal folded
+        if not node.inputs or any(v is not None and v not in known for v in node.inputs):
+            return None
+        if sum(v.type.bytes for v in node.outputs) > LARGEST_BYTES:
+            return None
+        results = node.op.numpy(*[known[v] if v is not None else None for v in node.inputs])
+        arrays = results if len(node.outputs) > 1 else (results,)
+        known.update(zip(node.outputs, arrays, strict=True))
+        folded = True
+        return tuple(b.constant(a, v.name, v.dtype) for a, v in zip(arrays, node.outputs, strict=True))
+
+    result = rebuild(graph, rule)
+    return dead.eliminate(result) if folded else graph

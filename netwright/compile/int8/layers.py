@@ -1,0 +1,119 @@
+"""Convolutions, linear layers and stand-alone batch norm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netwright.errors import UserError
+from netwright.graph import Node, Value
+from netwright.graph.ops.conv import Conv
+from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.linear import Linear
+from netwright.graph.ops.norm import BatchNorm
+from netwright.graph.ops.shape import Reshape
+
+from .lowering import Lowering, lowers
+
+
+def _quant(value: Value) -> tuple[float, int]:
+    assert value.type.quant is not None
+    return value.type.quant
+
+
+@lowers(Conv)
+def conv(state: Lowering, node: Node) -> Value:
+    """Weights [O, C/g, Kh, Kw] -> [O, Kh, Kw, C/g]; one spatial dimension becomes a height of 1."""
+    op = node.op
+    assert isinstance(op, Conv)
+    x, weight = state.x(node), node.inputs[1]
+    assert weight is not None
+    rank = len(weight.shape) - 2
+    stride, padding, dilation = op.geometry(rank)
+    array = state.graph.constant(weight)
+    shape = weight.shape
+    if rank == 1:
+        stride, dilation = (1, *stride), (1, *dilation)
+        padding = (0, padding[0], 0, padding[1])
+        shape = (*shape[:2], 1, shape[2])
+        array = array.reshape(shape) if array is not None else None
+        x = state.b(Reshape((0, 1, *x.shape[1:])), x, name=f"{node.name}.image")
+    last = array.transpose(0, 2, 3, 1) if array is not None else None
+    fused = state.fuse(node)
+    out = state.quant(fused.output)
+    w, scale = state.weights(node.name, last, (shape[0], shape[2], shape[3], shape[1]))
+    bias = state.bias(node.name, _bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
+    q = QConv(stride, padding, dilation, op.groups, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
+    y = state.b(q, x, w, scale, bias, name=node.name)
+    if rank == 1:
+        y = state.b(Reshape((0, *y.shape[2:])), y, name=f"{node.name}.row")
+    return state.finish(fused, y)
+
+
+@lowers(Linear)
+def linear(state: Lowering, node: Node) -> Value:
+    """Rows of x are samples; columns of the weights follow channels-last order where x was flattened."""
+    x, weight = state.x(node), node.inputs[1]
+    source = node.inputs[0]
+    assert weight is not None and source is not None
+    array = state.graph.constant(weight)
+    if array is None and state.ranges is not None:
+        raise UserError(f"{node.name}: the weights of a linear layer must be constant to become int8")
+    x, array = _unflattened(state, source, x, array)
+    if len(x.shape) != 2:
+        x = state.b(Reshape((-1, x.shape[-1])), x, name=f"{node.name}.rows")
+    fused = state.fuse(node)
+    out = state.quant(fused.output)
+    w, scale = state.weights(node.name, array, weight.shape)
+    bias = state.bias(node.name, _bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
+    y = state.b(QLinear(x.type.quant, out, **state.limits(fused.clamp, out)), x, w, scale, bias, name=node.name)  # type: ignore[arg-type]
+    if len(node.output.shape) != 2:
+        y = state.b(Reshape((*source.shape[:-1], weight.shape[0])), y, name=f"{node.name}.shape")
+    return state.finish(fused, y)
+
+
+def _bias(state: Lowering, node: Node) -> np.ndarray | None:
+    return state.graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+
+
+def _unflattened(
+    state: Lowering, source: Value, x: Value, array: np.ndarray | None
+) -> tuple[Value, np.ndarray | None]:
+    """Where x is [N, C, H, W] flattened, read it channels last and permute the weights instead of the data."""
+    flat = state.graph.producers.get(source)
+    if flat is None or not isinstance(flat.op, Reshape) or len(source.shape) != 2:
+        return x, array
+    before = flat.inputs[0]
+    assert before is not None
+    if len(before.shape) not in (3, 4) or before not in state.made or before.shape[0] != source.shape[0]:
+        return x, array
+    image = state.made[before]
+    flattened = state.b(Reshape((0, -1)), image, name=f"{source.name}.flat")
+    if array is not None:
+        spatial = tuple(range(2, len(before.shape)))
+        array = array.reshape(-1, *before.shape[1:]).transpose(0, *spatial, 1).reshape(array.shape)
+    return flattened, array
+
+
+@lowers(BatchNorm)
+def batch_norm(state: Lowering, node: Node) -> Value:
+    """A batch norm that nothing could take in: a 1x1 depthwise convolution."""
+    x = state.x(node)
+    assert isinstance(node.op, BatchNorm)
+    parts = [state.graph.constant(v) for v in node.inputs[1:]]
+    channels = x.shape[-1]
+    factor = shift = None
+    if all(p is not None for p in parts):
+        scale, offset, mean, variance = parts
+        factor = scale / np.sqrt(variance + np.float32(node.op.epsilon))  # type: ignore[operator]
+        shift = offset - mean * factor  # type: ignore[operator]
+    image = x if len(x.shape) == 4 else state.b(Reshape((0, *[1] * (4 - len(x.shape)), *x.shape[1:])), x)
+    fused = state.fuse(node)
+    out = state.quant(fused.output)
+    kernel = factor.reshape(-1, 1, 1, 1) if factor is not None else None
+    w, scales = state.weights(node.name, kernel, (channels, 1, 1, 1))
+    bias = state.bias(node.name, shift, x.type.quant, scales)  # type: ignore[arg-type]
+    q = QConv(groups=channels, x=x.type.quant, out=out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
+    y = state.b(q, image, w, scales, bias, name=node.name)
+    if len(x.shape) != 4:
+        y = state.b(Reshape((0, *x.shape[1:])), y)
+    return state.finish(fused, y)

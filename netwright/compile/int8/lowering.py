@@ -1,0 +1,196 @@
+"""The walk over the float graph, the choice of scales, and what is known of each value on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from netwright.errors import UserError
+from netwright.graph import Builder, Graph, Node, Op, Quant, Type, Value
+from netwright.graph.ops.activation import Relu6
+from netwright.graph.ops.shape import Transpose
+from netwright.graph.ops.unary import Clip, Relu
+
+from .. import batchnorm, dead
+
+Range = tuple[float, float]
+Rule = Callable[["Lowering", Node], Value]
+RULES: dict[type[Op], Rule] = {}
+TO_LAST = {4: (0, 2, 3, 1), 3: (0, 2, 1)}  # [N, C, H, W] -> [N, H, W, C]; [N, C, W] -> [N, W, C]
+TO_FIRST = {4: (0, 3, 1, 2), 3: (0, 2, 1)}
+
+
+def lowers(*ops: type[Op]) -> Callable[[Rule], Rule]:
+    """Register a rule for these op classes."""
+
+    def register(rule: Rule) -> Rule:
+        for op in ops:
+            RULES[op] = rule
+        return rule
+
+    return register
+
+
+def lowerable(op: Op) -> bool:
+    """Whether an int8 form of this op exists."""
+    return type(op) in RULES
+
+
+def clamp_of(op: Op) -> Range | None:
+    """The clamp that an activation is, if it is one that integer layers take in for free."""
+    if isinstance(op, Relu):
+        return (0.0, float("inf"))
+    if isinstance(op, Relu6):
+        return (0.0, 6.0)
+    return (op.low, op.high) if isinstance(op, Clip) else None
+
+
+def quant_of(low: float, high: float) -> Quant:
+    """int8 scale and zero point for reals in [low, high], widened to hold zero exactly (Jacob et al. 2018, section 3)."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32((high - low) / 255)) if high > low else 1.0
+    return Quant(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A layer with the activation it takes in: where its result goes, and the clamp."""
+
+    output: Value
+    clamp: Range | None
+
+
+class Lowering:
+    """State of one lowering: `b` builds the int8 graph; `made` maps a float value to its int8 value.
+
+    A rank-4 or rank-3 float value [N, C, ...] is represented channels last.
+    """
+
+    def __init__(self, graph: Graph, ranges: Mapping[str, Range] | None) -> None:
+        self.graph = graph
+        self.ranges = ranges
+        self.b = Builder(graph.name)
+        self.made: dict[Value, Value] = {}
+        self.taken: set[Node] = set()  # activations that a layer took in
+
+    def x(self, node: Node, index: int = 0) -> Value:
+        """The int8 value of a node's input."""
+        value = node.inputs[index]
+        assert value is not None
+        if value not in self.made:
+            raise UserError(f"{node.name}: {node.op.name} of the constant {value.name!r} has no int8 form")
+        return self.made[value]
+
+    def quant(self, value: Value) -> Quant:
+        """The quantisation chosen for a float value."""
+        if self.ranges is None:
+            return Quant(1.0, 0)
+        if value.name not in self.ranges:
+            raise UserError(f"{value.name}: no range was observed for it; calibrate with data that reaches it")
+        return quant_of(*self.ranges[value.name])
+
+    def fuse(self, node: Node) -> Fused:
+        """Take in a clamp that alone reads this node's output."""
+        output = node.output
+        readers = self.graph.consumers.get(output, [])
+        if len(readers) == 1 and output not in self.graph.outputs and not self._is_state(output):
+            clamp = clamp_of(readers[0].op)
+            if clamp is not None:
+                self.taken.add(readers[0])
+                return Fused(readers[0].output, clamp)
+        return Fused(output, None)
+
+    def _is_state(self, value: Value) -> bool:
+        return any(s.after is value for s in self.graph.states)
+
+    def limits(self, clamp: Range | None, out: Quant) -> dict[str, int]:
+        """`low` and `high` of an int8 op for a clamp in reals."""
+        if clamp is None:
+            return {}
+        low = max(-128, round(clamp[0] / out.scale) + out.zero) if clamp[0] > -float("inf") else -128
+        high = min(127, round(clamp[1] / out.scale) + out.zero) if clamp[1] < float("inf") else 127
+        return {"low": low, "high": max(low, high)}
+
+    def finish(self, fused: Fused, value: Value) -> Value:
+        """Record the result of a layer under the value that its activation made."""
+        self.made[fused.output] = value
+        return value
+
+    def first(self, value: Value, rank: int) -> Value:
+        """A channels-last int8 value turned channels first, free where only one order exists."""
+        return self._turned(value, TO_FIRST.get(rank), f"{value.name}.nchw")
+
+    def last(self, value: Value, rank: int) -> Value:
+        """A channels-first int8 value turned channels last."""
+        return self._turned(value, TO_LAST.get(rank), f"{value.name}.nhwc")
+
+    def _turned(self, value: Value, permutation: tuple[int, ...] | None, name: str) -> Value:
+        from netwright.graph.ops.shape import Reshape
+
+        if permutation is None:
+            return value
+        moved = tuple(value.shape[i] for i in permutation)
+        if [n for n in moved if n != 1] == [n for n in value.shape if n != 1]:
+            return self.b(Reshape(moved), value, name=name) if moved != value.shape else value
+        return self.b(Transpose(permutation), value, name=name)
+
+    def weights(self, name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> tuple[Value, Value]:
+        """int8 weights and their scales [O], symmetric, one scale for each index of axis 0."""
+        w = self.b.param(f"{name}.weight", shape, dtype="int8", init=None, trainable=False)
+        s = self.b.param(f"{name}.scale", shape[:1], init=None, trainable=False)
+        if array is not None:
+            largest = np.abs(array.reshape(len(array), -1)).max(axis=1)
+            scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+            steps = np.round(array / scale.reshape(-1, *[1] * (array.ndim - 1)))
+            self.b.store[w.name] = np.clip(steps, -127, 127).astype(np.int8)
+            self.b.store[s.name] = scale
+        return w, s
+
+    def bias(self, name: str, array: np.ndarray | None, x: Quant, scale: Value) -> Value:
+        """int32 bias [O] of scale x.scale * w_scale; absent means zero."""
+        value = self.b.param(f"{name}.bias", scale.shape, dtype="int32", init=None, trainable=False)
+        if scale.name in self.b.store:
+            steps = np.asarray(self.b.store[scale.name], np.float64) * x.scale
+            wide = np.zeros(scale.shape) if array is None else np.asarray(array, np.float64) / steps
+            self.b.store[value.name] = np.clip(np.round(wide), -(2**31), 2**31 - 1).astype(np.int32)
+        return value
+
+
+def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
+    """The int8 form of a float graph; see the package's manual."""
+    graph = batchnorm.fold(dead.eliminate(graph))
+    state = Lowering(graph, ranges)
+    for value in graph.inputs:
+        permutation = TO_LAST.get(len(value.shape))
+        shape = tuple(value.shape[i] for i in permutation) if permutation else value.shape
+        state.made[value] = state.b.input(value.name, Type(shape, "int8", state.quant(value)))
+    for held in graph.states:
+        permutation = TO_LAST.get(len(held.before.shape))
+        shape = tuple(held.before.shape[i] for i in permutation) if permutation else held.before.shape
+        quant = state.quant(held.before)
+        initial = float(np.clip(round(held.initial / quant.scale) + quant.zero, -128, 127))
+        state.made[held.before] = state.b.state(held.name, Type(shape, "int8", quant), initial)
+    for node in graph.nodes:
+        if node in state.taken:
+            continue
+        rule = RULES.get(type(node.op))
+        if rule is None:
+            raise UserError(f"{node.name}: {node.op.name} has no int8 form")
+        value = rule(state, node)
+        state.made.setdefault(node.output, value)
+    for held in graph.states:
+        state.b.update(state.made[held.before], requantised(state, state.made[held.after], state.quant(held.before)))
+    state.b.output(*(state.made[v] for v in graph.outputs))
+    return dead.eliminate(state.b.graph())
+
+
+def requantised(state: Lowering, value: Value, quant: Quant) -> Value:
+    """`value` in another quantisation."""
+    from netwright.graph.ops.int8.elementwise import QRequantise
+
+    if value.type.quant == quant:
+        return value
+    assert value.type.quant is not None
+    return state.b(QRequantise(value.type.quant, quant), value, name=f"{value.name}.requantised")

@@ -1,0 +1,153 @@
+"""Pooling and what only moves data."""
+
+from __future__ import annotations
+
+from netwright.errors import UserError
+from netwright.graph import Node, Value
+from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
+from netwright.graph.ops.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
+from netwright.graph.ops.reduce import ReduceMean
+from netwright.graph.ops.resize import Resize
+from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
+
+from .lowering import Lowering, lowers, requantised
+
+
+def _pool2d(
+    kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+    if len(kernel) == 1:
+        return (1, kernel[0]), (1, stride[0]), (0, padding[0], 0, padding[1])
+    return (kernel[0], kernel[1]), (stride[0], stride[1]), (padding[0], padding[1], padding[2], padding[3])
+
+
+def _pooled(state: Lowering, node: Node, op: QAveragePool | QMaxPool, x: Value, rank: int) -> Value:
+    """Apply a pool to an image; a row becomes an image of height 1 on the way."""
+    image = x if rank == 4 else state.b(Reshape((0, 1, *x.shape[1:])), x)
+    y = state.b(op, image, name=node.name)
+    return y if rank == 4 else state.b(Reshape((0, *y.shape[2:])), y)
+
+
+@lowers(MaxPool, AveragePool)
+def pool(state: Lowering, node: Node) -> Value:
+    """Windows as in float; the result keeps the input's scale."""
+    op = node.op
+    assert isinstance(op, (MaxPool, AveragePool))
+    if isinstance(op, MaxPool) and op.indices:
+        raise UserError(f"{node.name}: int8 max_pool gives no indices")
+    if isinstance(op, AveragePool) and op.count_padding and any(op.padding):
+        raise UserError(f"{node.name}: int8 average_pool does not count padding")
+    kind = QMaxPool if isinstance(op, MaxPool) else QAveragePool
+    assert node.inputs[0] is not None
+    return _pooled(state, node, kind(*_pool2d(op.kernel, *op.geometry())), state.x(node), len(node.inputs[0].shape))
+
+
+@lowers(GlobalAveragePool, GlobalMaxPool)
+def global_pool(state: Lowering, node: Node) -> Value:
+    """One window over everything."""
+    x = state.x(node)
+    kind = QAveragePool if isinstance(node.op, GlobalAveragePool) else QMaxPool
+    size = (1, x.shape[1]) if len(x.shape) == 3 else (x.shape[1], x.shape[2])
+    return _pooled(state, node, kind(size, size), x, len(x.shape))
+
+
+@lowers(ReduceMean)
+def mean(state: Lowering, node: Node) -> Value:
+    """The mean over all space is a pool; no other mean has an int8 form yet."""
+    op, source = node.op, node.inputs[0]
+    assert isinstance(op, ReduceMean) and source is not None
+    rank = len(source.shape)
+    if rank not in (3, 4) or op.normal_axes(rank) != tuple(range(2, rank)):
+        raise UserError(f"{node.name}: int8 reduce_mean is over the spatial dimensions only, not {op.axes}")
+    pooled = global_pool(state, Node(GlobalAveragePool(), node.inputs, node.outputs))
+    return pooled if op.keepdims else state.b(Reshape((0, -1)), pooled, name=node.name)
+
+
+@lowers(Reshape)
+def reshape(state: Lowering, node: Node) -> Value:
+    """Elements keep their channels-first order; nothing moves where only one order exists."""
+    source = node.inputs[0]
+    assert source is not None
+    op = node.op
+    assert isinstance(op, Reshape)
+    x = state.first(state.x(node), len(source.shape))
+    y = state.b(Reshape(op.shape), x, name=node.name) if x.shape != node.output.shape else x
+    return state.last(y, len(node.output.shape))
+
+
+@lowers(Transpose)
+def transpose(state: Lowering, node: Node) -> Value:
+    """Through channels first."""
+    source = node.inputs[0]
+    assert source is not None
+    x = state.first(state.x(node), len(source.shape))
+    return state.last(state.b(node.op, x, name=node.name), len(node.output.shape))
+
+
+def _axis(axis: int, rank: int) -> int:
+    """Where a channels-first axis lies channels last."""
+    axis %= rank
+    return axis if rank not in (3, 4) or axis == 0 else (rank - 1 if axis == 1 else axis - 1)
+
+
+def _moved(per_axis: tuple[int, ...]) -> tuple[int, ...]:
+    """One number an axis, reordered to channels last."""
+    return (per_axis[0], *per_axis[2:], per_axis[1]) if len(per_axis) in (3, 4) else per_axis
+
+
+@lowers(Concat)
+def concat(state: Lowering, node: Node) -> Value:
+    """Every part in the result's scale."""
+    out = state.quant(node.output)
+    op = node.op
+    assert isinstance(op, Concat)
+    parts = [requantised(state, state.x(node, i), out) for i in range(len(node.inputs))]
+    return state.b(Concat(_axis(op.axis, len(node.output.shape))), *parts, name=node.name)
+
+
+@lowers(Split)
+def split(state: Lowering, node: Node) -> Value:
+    """Cut along the same axis."""
+    op = node.op
+    assert isinstance(op, Split)
+    x = state.x(node)
+    parts = state.b(Split(_axis(op.axis, len(x.shape)), op.sizes), x, name=node.name)
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    state.made.update(zip(node.outputs, parts, strict=True))
+    return parts[0]
+
+
+@lowers(Slice)
+def cut(state: Lowering, node: Node) -> Value:
+    """The same block."""
+    op = node.op
+    assert isinstance(op, Slice)
+    return state.b(Slice(_moved(op.starts), _moved(op.ends), _moved(op.steps)), state.x(node), name=node.name)
+
+
+@lowers(Pad)
+def pad(state: Lowering, node: Node) -> Value:
+    """Constants become the integer that stands for them."""
+    op, x = node.op, state.x(node)
+    assert isinstance(op, Pad) and x.type.quant is not None
+    half = len(op.pads) // 2
+    value = max(-128, min(127, round(op.value / x.type.quant.scale) + x.type.quant.zero))
+    pads = (*_moved(op.pads[:half]), *_moved(op.pads[half:]))
+    return state.b(Pad(pads, op.mode, float(value)), x, name=node.name)
+
+
+@lowers(Resize)
+def resize(state: Lowering, node: Node) -> Value:
+    """Nearest neighbours, one gather an axis."""
+    import numpy as np
+
+    from netwright.graph.ops.index import Gather
+
+    op, x = node.op, state.x(node)
+    assert isinstance(op, Resize)
+    if op.mode != "nearest":
+        raise UserError(f"{node.name}: int8 resize is nearest only")
+    for axis, wanted in enumerate(op.size, start=1):
+        rows = state.b.constant(op.rows(x.shape[axis], wanted).astype(np.int32), f"{node.name}.rows")
+        x = state.b(Gather(axis), x, rows, name=node.name)
+    return x

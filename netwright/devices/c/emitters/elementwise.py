@@ -1,0 +1,88 @@
+"""Sums, products, changes of scale, tables. Operands broadcast by strides of zero."""
+
+from __future__ import annotations
+
+import math
+
+from netwright.graph import Node
+from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
+
+from ..source import Body, Writer, emits
+
+_HEADER = ("elementwise.h",)
+
+
+def strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]:
+    """Element strides of an operand over the result's dimensions; 0 where it is broadcast."""
+    padded = (1,) * (len(out) - len(shape)) + shape
+    steps, running = [], 1
+    for n in reversed(padded):
+        steps.append(0 if n == 1 else running)
+        running *= n
+    return list(reversed(steps))
+
+
+def loops(out: tuple[int, ...], statement: str) -> str:
+    """Nested loops over the dimensions that are not 1; `statement` may use i0, i1, ..."""
+    lines, depth = [], 1
+    for axis, n in enumerate(out):
+        if n != 1:
+            lines.append("    " * depth + f"for (int32_t i{axis} = 0; i{axis} < {n}; i{axis}++)")
+            depth += 1
+    return "\n".join((*lines, "    " * depth + statement))
+
+
+def index(steps: list[int], out: tuple[int, ...]) -> str:
+    """The flat index that `steps` give over loop variables."""
+    terms = [f"i{a} * {s}" if s != 1 else f"i{a}" for a, s in enumerate(steps) if s and out[a] != 1]
+    return " + ".join(terms) or "0"
+
+
+@emits(QAdd, QSub, QMul)
+def binary(writer: Writer, node: Node) -> Body:
+    op, out = node.op, node.output.shape
+    assert isinstance(op, (QAdd, QSub, QMul))
+    operands, size, arena = [], 0, 0
+    for value in node.inputs:
+        assert value is not None
+        if value in writer.graph.param_of:
+            array = writer.array(value)
+            operands.append(writer.constant(f"{node.name}_operand", array))
+            size += array.nbytes
+        else:
+            operands.append(f"x{arena}")
+            arena += 1
+    shapes = [v.shape for v in node.inputs if v is not None]
+    first, second, result = ((1, 0), (1, 0), op.constants()) if isinstance(op, QMul) else op.constants()
+    x, y, z = (
+        f"(nw_operand){{{q.zero}, {m}, {s}}}" for q, (m, s) in ((op.x, first), (op.y, second), (op.out, result))
+    )
+    same = shapes[0] == shapes[1]
+    places = ["i", "i"] if same else [index(strides(s, out), out) for s in shapes]
+    a, b = (f"{name}[{place}]" for name, place in zip(operands, places))
+    if isinstance(op, QMul):
+        call = f"nw_product({a}, {b}, {x}, {y}, {z}, {op.low}, {op.high})"
+    else:
+        call = f"nw_sum({a}, {b}, {x}, {y}, {z}, {op.sign}, {op.low}, {op.high})"
+    if same:
+        text = f"    for (int32_t i = 0; i < {math.prod(out)}; i++)\n        y0[i] = {call};"
+    else:
+        text = loops(out, f"y0[{index(strides(out, out), out)}] = {call};")
+    return Body(text, _HEADER, size)
+
+
+@emits(QRequantise)
+def requantise(writer: Writer, node: Node) -> Body:
+    op = node.op
+    assert isinstance(op, QRequantise)
+    multiplier, shift = op.constants()
+    out = f"(nw_operand){{{op.out.zero}, {multiplier}, {shift}}}"
+    return Body(
+        f"    nw_requantise(x0, y0, {node.output.type.size}, {op.x.zero}, {out}, {op.low}, {op.high});", _HEADER
+    )
+
+
+@emits(QLookup)
+def lookup(writer: Writer, node: Node) -> Body:
+    table = writer.constant(f"{node.name}_table", writer.array(node.inputs[1]))
+    return Body(f"    nw_lookup(x0, y0, {node.output.type.size}, {table});", _HEADER, 256)

@@ -1,0 +1,61 @@
+"""Convolutions and fully connected layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netwright.graph import Node
+from netwright.graph.ops.int8.arithmetic import multipliers
+from netwright.graph.ops.int8.conv import QConv, QLinear
+
+from ..source import Body, Writer, emits
+
+
+def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, int]:
+    """The four constant arrays of a layer as arguments, and their bytes."""
+    op = node.op
+    assert isinstance(op, (QConv, QLinear))
+    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out)
+    bias = writer.array(node.inputs[3])
+    arrays = {
+        "weight": weights.astype(np.int8), "bias": bias.astype(np.int32),
+        "multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8),
+    }
+    names = [writer.constant(f"{node.name}_{part}", array) for part, array in arrays.items()]
+    return ", ".join(names), sum(a.nbytes for a in arrays.values())
+
+
+@emits(QConv)
+def conv(writer: Writer, node: Node) -> Body:
+    op = node.op
+    assert isinstance(op, QConv)
+    x, y, weights = node.inputs[0], node.output, writer.array(node.inputs[1])
+    assert x is not None
+    _, h, w, c = x.shape
+    o, kh, kw, _ = weights.shape
+    shape = {
+        "h": h, "w": w, "c": c, "oh": y.shape[1], "ow": y.shape[2], "o": o, "kh": kh, "kw": kw,
+        "sh": op.stride[0], "sw": op.stride[1], "dh": op.dilation[0], "dw": op.dilation[1],
+        "top": op.padding[0], "left": op.padding[1],
+        "x_zero": op.x.zero, "y_zero": op.out.zero, "low": op.low, "high": op.high,
+    }
+    depthwise = op.groups == c == o
+    names, size = _constants(writer, node, weights[..., 0].transpose(1, 2, 0) if depthwise else weights)
+    fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
+    kernel = "nw_depthwise" if depthwise else "nw_conv" if op.groups == 1 else "nw_conv_grouped"
+    groups = f", {op.groups}" if kernel == "nw_conv_grouped" else ""
+    body = f"    const nw_conv_shape s = {{{fields}}};\n    {kernel}(x0, y0, {names}, s{groups});"
+    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size)
+
+
+@emits(QLinear)
+def linear(writer: Writer, node: Node) -> Body:
+    op = node.op
+    assert isinstance(op, QLinear)
+    weights = writer.array(node.inputs[1])
+    assert node.inputs[0] is not None
+    names, size = _constants(writer, node, weights)
+    sizes = f"{node.inputs[0].shape[0]}, {weights.shape[1]}, {weights.shape[0]}"
+    return Body(
+        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.out.zero}, {op.low}, {op.high});", ("linear.h",), size
+    )

@@ -1,0 +1,234 @@
+"""Writing the C of a program: constants, a function a layer, an entry that calls them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from netwright.compile.memory import Plan, plan
+from netwright.errors import UserError
+from netwright.graph import Graph, Node, Op, Value
+from netwright.graph.ops.shape import Reshape
+
+from .names import Names, comment, identifier
+
+KERNELS = Path(__file__).parent / "kernels"
+CTYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
+Emitter = Callable[["Writer", Node], "Body"]
+EMITTERS: dict[type[Op], Emitter] = {}
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an emitter gives back: statements over `x0`, `x1`, ... and `y0`, ..., and the kernel headers they use."""
+
+    statements: str
+    headers: tuple[str, ...] = ()
+    constant_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a program, for reports."""
+
+    entry: str
+    node: str
+    op: str
+    function: str
+    shape: tuple[int, ...]
+    macs: int
+    constant_bytes: int
+    ram_bytes: int  # alive while it runs
+
+
+@dataclass(frozen=True)
+class CSource:
+    """The C of one program. Offsets are into the arena; `plans` has one plan an entry, all in the same arena."""
+
+    name: str
+    files: dict[str, str]
+    plans: dict[str, Plan]
+    arena_bytes: int
+    layers: tuple[Layer, ...]
+    graphs: dict[str, Graph] = field(default_factory=dict)
+
+
+def emits(*ops: type[Op]) -> Callable[[Emitter], Emitter]:
+    """Register the emitter of these op classes."""
+
+    def register(emitter: Emitter) -> Emitter:
+        for op in ops:
+            EMITTERS[op] = emitter
+        return emitter
+
+    return register
+
+
+def supported(op: Op) -> bool:
+    """Whether C can be written for this op."""
+    return type(op) in EMITTERS or isinstance(op, Reshape)
+
+
+class Writer:
+    """Collects the constants of one program; emitters ask it for arrays by name."""
+
+    def __init__(self, graph: Graph, names: Names, constants: dict[str, str]) -> None:
+        self.graph = graph
+        self.names = names
+        self.constants = constants  # identifier -> definition
+
+    def array(self, value: Value | None) -> np.ndarray:
+        """The contents of a parameter. Raises UserError when it has none."""
+        array = self.graph.constant(value)
+        if array is None:
+            raise UserError(f"{value.name if value is not None else 'an input'} must be a constant here")
+        return array
+
+    def constant(self, name: str, array: np.ndarray, note: str = "") -> str:
+        """Define a constant array and return its identifier."""
+        ctype = CTYPES[str(array.dtype)]
+        flat = array.reshape(-1)
+        width = 16 if array.dtype.itemsize == 1 else 8
+        rows = [", ".join(map(str, flat[i : i + width].tolist())) for i in range(0, len(flat), width)]
+        body = f"[{len(flat)}] = {{ /* {comment(note or 'x'.join(map(str, array.shape)))} */\n    " + ",\n    ".join(rows) + "\n};"
+        chosen = self.names.unique(name)
+        self.constants[chosen] = f"static const {ctype} {chosen}{body}"
+        return chosen
+
+
+def generate(entries: Mapping[str, Graph], name: str) -> CSource:
+    """C for these entries, which share one arena. Raises UserError naming an op that cannot be compiled."""
+    program = identifier(name).lower()
+    names = Names()
+    for reserved in (program, "arena", *[f"{program}_{e}" for e in entries]):
+        names.unique(reserved)
+    constants: dict[str, str] = {}
+    functions: list[str] = []
+    bodies: list[str] = []
+    layers: list[Layer] = []
+    headers: set[str] = set()
+    plans = {entry: plan(graph) for entry, graph in entries.items()}
+    if len(entries) > 1 and any(g.states for g in entries.values()):
+        raise UserError("entries with states cannot share an arena yet: compile them as separate programs")
+    for entry, graph in entries.items():
+        writer = Writer(graph, names, constants)
+        calls = []
+        for index, node in enumerate(graph.nodes):
+            if isinstance(node.op, Reshape):
+                continue
+            emitter = EMITTERS.get(type(node.op))
+            if emitter is None:
+                raise UserError(f"{node.name}: no C can be written for {node.op.name}")
+            body = emitter(writer, node)
+            headers.update(body.headers)
+            function = names.unique(node.name)
+            functions.append(_function(function, node, graph, body))
+            calls.append(_call(function, node, graph, plans[entry]))
+            layers.append(
+                Layer(
+                    entry, node.name, node.op.name, function, node.output.shape, node.macs, body.constant_bytes,
+                    plans[entry].live(index),
+                )
+            )
+        bodies.append(_entry(program, entry, graph, plans[entry], calls))
+    arena = max((p.bytes for p in plans.values()), default=0)
+    header = _header(program, entries, arena)
+    includes = "".join(f'#include "{h}"\n' for h in sorted(headers))
+    source = (
+        f"/* {comment(name)}: generated by netwright. */\n#include <string.h>\n{includes}#include \"{program}.h\"\n\n"
+        f"static int8_t arena[{max(4, arena)}] __attribute__((aligned(8)));\n\n"
+        + "\n\n".join((*constants.values(), *functions, *bodies)) + "\n"
+    )
+    files = {f"{program}.h": header, f"{program}.c": source}
+    files.update(_kernel_files(headers))
+    return CSource(program, files, plans, arena, tuple(layers), dict(entries))
+
+
+def _kernel_files(headers: set[str]) -> dict[str, str]:
+    """The kernel headers with what they include in turn."""
+    files: dict[str, str] = {}
+    waiting = sorted(headers)
+    while waiting:
+        name = waiting.pop()
+        if name not in files:
+            files[name] = (KERNELS / name).read_text(encoding="utf-8")
+            waiting += [line.split('"')[1] for line in files[name].splitlines() if line.startswith('#include "')]
+    return files
+
+
+def activations(node: Node, graph: Graph) -> list[Value]:
+    """Inputs that live in the arena, in order; constants are named inside the function instead."""
+    return [v for v in node.inputs if v is not None and v not in graph.param_of]
+
+
+def _function(function: str, node: Node, graph: Graph, body: Body) -> str:
+    inputs = activations(node, graph)
+    arguments = [f"const {CTYPES[v.dtype]} *x{i}" for i, v in enumerate(inputs)]
+    arguments += [f"{CTYPES[v.dtype]} *y{i}" for i, v in enumerate(node.outputs)]
+    given = ", ".join("x".join(map(str, v.shape[1:] or v.shape)) for v in inputs)
+    made = ", ".join("x".join(map(str, v.shape[1:] or v.shape)) for v in node.outputs)
+    macs = f", {node.macs} MACs" if node.macs else ""
+    weights = f", {body.constant_bytes} bytes of constants" if body.constant_bytes else ""
+    return (
+        f"/* {comment(node.name)}: {node.op.name} {given} -> {made}{macs}{weights} */\n"
+        f"static void {function}({', '.join(arguments)})\n{{\n{body.statements.rstrip()}\n}}"
+    )
+
+
+def _call(function: str, node: Node, graph: Graph, where: Plan) -> str:
+    places = [_pointer(v, where.at[v]) for v in (*activations(node, graph), *node.outputs)]
+    return f"    {function}({', '.join(places)});"
+
+
+def _pointer(value: Value, offset: int) -> str:
+    place = f"arena + {offset}" if offset else "arena"
+    return place if value.dtype == "int8" else f"({CTYPES[value.dtype]} *)({place})"
+
+
+def _entry(program: str, entry: str, graph: Graph, where: Plan, calls: list[str]) -> str:
+    reads = [(f"{program}_{entry}_input", graph.inputs, ""), (f"{program}_{entry}_output", graph.outputs, "const ")]
+    parts = []
+    for function, values, const in reads:
+        cases = "".join(
+            f"    case {i}: return arena + {where.at[v]}; /* {comment(v.name)}: {v.type} */\n" for i, v in enumerate(values)
+        )
+        parts.append(f"{const}void *{function}(unsigned index)\n{{\n    switch (index) {{\n{cases}    }}\n    return 0;\n}}")
+    copies = []
+    for s in graph.states:
+        target, source = where.at[s.before], where.at[s.after]
+        copies.append(f"    memcpy(arena + {target}, arena + {source}, {s.before.type.bytes}); /* {comment(s.name)} */")
+    parts.append(f"void {program}_{entry}(void)\n{{\n" + "\n".join((*calls, *copies)) + "\n}")
+    resets = [
+        f"    memset(arena + {where.at[s.before]}, {int(s.initial)}, {s.before.type.bytes}); /* {comment(s.name)} */"
+        for s in graph.states
+    ]
+    body = "\n".join(resets) + "\n" if resets else ""
+    parts.append(f"void {program}_{entry}_reset(void)\n{{\n{body}}}")
+    return "\n\n".join(parts)
+
+
+def _header(program: str, entries: Mapping[str, Graph], arena: int) -> str:
+    guard = f"{program.upper()}_H"
+    lines = [f"/* Generated by netwright. Everything lives in one static arena of {arena} bytes. */"]
+    lines += [f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""]
+    for entry, graph in entries.items():
+        for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
+            for i, v in enumerate(values):
+                macro = f"{program}_{entry}_{kind}_{i}".upper()
+                lines.append(f"/* {kind} {i}, {comment(v.name)}: {v.type} */")
+                lines.append(f"#define {macro}_BYTES {v.type.bytes}")
+                if v.type.quant is not None:
+                    lines.append(f"#define {macro}_SCALE {v.type.quant.scale!r}f")
+                    lines.append(f"#define {macro}_ZERO ({v.type.quant.zero})")
+        lines += [
+            "",
+            f"void *{program}_{entry}_input(unsigned index);        /* write here; overwritten by the run */",
+            f"void {program}_{entry}(void);                         /* one step */",
+            f"const void *{program}_{entry}_output(unsigned index); /* valid until the next step */",
+            f"void {program}_{entry}_reset(void);                   /* states back to their start */",
+            "",
+        ]
+    return "\n".join((*lines, "#endif", ""))
