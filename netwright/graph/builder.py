@@ -50,7 +50,8 @@ class Builder:
         self._prefix = ""
         self._shared: dict[str, Value] = {}
 
-    def _unique(self, name: str) -> str:
+    def unique(self, name: str) -> str:
+        """`name` with the scope's prefix, and numbered where it is taken."""
         name = self._prefix + name
         taken = self._taken
         if name not in taken:
@@ -75,7 +76,7 @@ class Builder:
 
     def input(self, name: str, type: Type) -> Value:
         """A new graph input."""
-        value = Value(self._unique(name), type)
+        value = Value(self.unique(name), type)
         self._inputs.append(value)
         return value
 
@@ -92,7 +93,7 @@ class Builder:
         trainable: bool = True,
     ) -> Value:
         """A parameter of this shape. `tensor`, `views` and `full` make it a cut out of a larger stored tensor."""
-        value = Value(self._unique(name), Type(shape, dtype))
+        value = Value(self.unique(name), Type(shape, dtype))
         full_type = Type(full, dtype) if full is not None else None
         self._params.append(Param(value, tensor or value.name, views, full_type, init, trainable))
         return value
@@ -107,17 +108,28 @@ class Builder:
             return self._shared[key]
         prefix, self._prefix = self._prefix, "" if key else self._prefix
         try:
-            value = self.param(name, data.shape, dtype=str(data.dtype), init=None, trainable=False)
+            tensor = self._free_tensor(self._prefix + name, data)
+            value = self.param(
+                name, data.shape, dtype=str(data.dtype), init=None, trainable=False, tensor=tensor
+            )
         finally:
             self._prefix = prefix
-        self.store[value.name] = data
+        self.store[self._params[-1].tensor] = data
         if key:
             self._shared[key] = value
         return value
 
+    def _free_tensor(self, name: str, data: np.ndarray) -> str:
+        """A name that the store, which other graphs may share, does not hold with other contents."""
+        tensor, count = name, 0
+        while tensor in self.store and not _identical(self.store[tensor], data):
+            count += 1
+            tensor = f"{name}_{count}"
+        return tensor
+
     def state(self, name: str, type: Type, initial: float = 0.0) -> Value:
         """Memory between steps, read here; give its next value to `update`."""
-        value = Value(self._unique(name), type)
+        value = Value(self.unique(name), type)
         self._states[value] = (None, initial)
         return value
 
@@ -143,10 +155,10 @@ class Builder:
             raise ValueError(f"{self._prefix}{name or op.name}: {error} [inputs: {shown}]") from None
         base = name or op.name
         if len(types) == 1:
-            value = Value(self._unique(base), types[0])
+            value = Value(self.unique(base), types[0])
             self._nodes.append(Node(op, inputs, (value,)))
             return value
-        outputs = tuple(Value(self._unique(f"{base}.{i}"), t) for i, t in enumerate(types))
+        outputs = tuple(Value(self.unique(f"{base}.{i}"), t) for i, t in enumerate(types))
         self._nodes.append(Node(op, inputs, outputs))
         return outputs
 
@@ -172,17 +184,43 @@ class Builder:
         )
 
 
+def _identical(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
 Rule = Callable[[Builder, Node, tuple[Value | None, ...]], Value | tuple[Value, ...] | None]
 
 
-def rebuild(graph: Graph, rule: Rule | None = None, *, batch: int | None = None, only: set[Node] | None = None) -> Graph:
+def rebuild(
+    graph: Graph, rule: Rule | None = None, *, batch: int | None = None, only: set[Node] | None = None
+) -> Graph:
     """Copy a graph node by node; the way every pass is written.
 
     `rule(b, node, inputs)` may build something else in place of a node and return its values, or return None to
     have the node copied. Parameters keep their tensors. `batch` replaces the leading dimension of inputs and states;
     `only` drops all other nodes. Parameters that nothing reads any more are dropped.
     """
-    b = Builder(graph.name, graph.store.copy())
+    b, new = opened(graph, batch=batch)
+    for node in graph.nodes:
+        if only is not None and node not in only:
+            continue
+        inputs = tuple(new[v] if v is not None else None for v in node.inputs)
+        made = rule(b, node, inputs) if rule is not None else None
+        if made is None:
+            made = copy_node(b, node, inputs).outputs
+        for old, value in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+            new[old] = value
+    for state in graph.states:
+        b.update(new[state.before], new[state.after])
+    b.output(*(new[v] for v in graph.outputs))
+    return _without_unread_params(b.graph())
+
+
+def opened(
+    graph: Graph, *, name: str | None = None, batch: int | None = None
+) -> tuple[Builder, dict[Value, Value]]:
+    """A builder that has the graph's inputs, states and parameters but no nodes yet, and where each of them went."""
+    b = Builder(name or graph.name, graph.store.copy())
     new: dict[Value, Value] = {}
 
     def resized(type: Type) -> Type:
@@ -193,30 +231,17 @@ def rebuild(graph: Graph, rule: Rule | None = None, *, batch: int | None = None,
     for state in graph.states:
         new[state.before] = b.state(state.name, resized(state.before.type), state.initial)
     for param in graph.params:
-        name = param.value.name
-        value = Value(b._unique(name), param.value.type)
-        new[param.value] = value
+        new[param.value] = value = Value(b.unique(param.value.name), param.value.type)
         b._params.append(Param(value, param.tensor, param.views, param.full, param.init, param.trainable))
-    for node in graph.nodes:
-        if only is not None and node not in only:
-            continue
-        inputs = tuple(new[v] if v is not None else None for v in node.inputs)
-        made = rule(b, node, inputs) if rule is not None else None
-        if made is None:
-            made = _copy(b, node, inputs)
-        for old, value in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
-            new[old] = value
-    for state in graph.states:
-        b.update(new[state.before], new[state.after])
-    b.output(*(new[v] for v in graph.outputs))
-    return _without_unread_params(b.graph())
+    return b, new
 
 
-def _copy(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> tuple[Value, ...]:
+def copy_node(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Node:
+    """The same op on values of `b`; results keep their names where they are free."""
     types = result_types(node.op, *[v.type if v is not None else None for v in inputs])
-    outputs = tuple(Value(b._unique(v.name), t) for v, t in zip(node.outputs, types, strict=True))
+    outputs = tuple(Value(b.unique(v.name), t) for v, t in zip(node.outputs, types, strict=True))
     b._nodes.append(Node(node.op, inputs, outputs))
-    return outputs
+    return b._nodes[-1]
 
 
 def _without_unread_params(graph: Graph) -> Graph:
@@ -236,8 +261,8 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     for param in graph.params:
         new[param.value] = b.constant(graph.store.read(param), param.value.name)
     for node in graph.nodes:
-        outputs = _copy(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-        new.update(zip(node.outputs, outputs, strict=True))
+        copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+        new.update(zip(node.outputs, copied.outputs, strict=True))
     return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
 
 

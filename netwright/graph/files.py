@@ -36,7 +36,8 @@ def load(folder: str | os.PathLike[str]) -> Graph:
     place = Path(folder)
     for name in (GRAPH_FILE, WEIGHTS_FILE):
         if not (place / name).is_file():
-            raise UserError(f"{place}: no {name} there; give a folder written by `netwright fit` or `netwright compile`")
+            writers = "`netwright fit` or `netwright compile`"
+            raise UserError(f"{place}: no {name} there; give a folder written by {writers}")
     try:
         store = Store.load(place / WEIGHTS_FILE)
         graph = parse((place / GRAPH_FILE).read_text(encoding="utf-8"), store)

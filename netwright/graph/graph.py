@@ -42,7 +42,7 @@ class Value:
 class Node:
     """One application of an op. An input is None where an optional input is left out."""
 
-    __slots__ = ("op", "inputs", "outputs")
+    __slots__ = ("inputs", "op", "outputs")
 
     def __init__(self, op: Op, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
         self.op = op

@@ -54,8 +54,13 @@ class Op:
         raise ValueError(f"{self.name} has no gradient: it is not differentiable")
 
     def attributes(self) -> dict[str, Any]:
-        """Attribute name -> value, in declaration order, defaults left out."""
-        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
+        """Attribute name -> value, in declaration order, defaults left out; a float is one also when given as an int."""
+        given = {f: getattr(self, f.name) for f in fields(self)}
+        return {
+            f.name: float(value) if isinstance(f.default, float) else value
+            for f, value in given.items()
+            if value != f.default
+        }
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.attributes().items())})"

@@ -66,9 +66,9 @@ class Runner:
             for value, array in zip(node.outputs, results, strict=True):
                 values[value] = array
             if not keep_all:
-                for value in node.inputs:
-                    if value is not None and last[value] == index and value not in kept:
-                        values.pop(value, None)
+                for read in node.inputs:
+                    if read is not None and last[read] == index and read not in kept:
+                        values.pop(read, None)
         for state in graph.states:
             self.states[state.name] = values[state.after]
         return tuple(values[v] for v in graph.outputs), values

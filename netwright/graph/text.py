@@ -21,7 +21,12 @@ from .store import CentreCrop, Init, Mask, Param, Slice, Store, Transform, View
 from .types import Quant, parse_type
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./:\-]*\Z")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_./:\-]*')
+_ANY_NAME = r'(?:"(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_./:\-]*)'
+_NAMES = rf"{_ANY_NAME}(?:, {_ANY_NAME})*"
+_TOKEN = re.compile(_ANY_NAME)
+_NODE = re.compile(
+    rf"(?P<outs>{_NAMES}) = (?P<op>[a-z0-9_]+)\((?P<ins>{_NAMES}|)\)(?: \{{(?P<attributes>.*?)\}})?(?:  #.*)?\Z"
+)
 _VIEWS: dict[str, type] = {c.__name__: c for c in (Slice, CentreCrop, Transform, Mask)}
 
 
@@ -69,7 +74,9 @@ def parse(text: str, store: Store | None = None) -> Graph:
 
 def _parse_line(b: Builder, values: dict[str, Value], line: str) -> None:
     keyword, _, rest = line.partition(" ")
-    if keyword == "graph":
+    if rest.startswith("= "):  # a node whose result is called like a keyword
+        _parse_node(b, values, line)
+    elif keyword == "graph":
         b.name = str(json.loads(rest))
     elif keyword == "input":
         name, text = _split_name(rest)
@@ -82,7 +89,7 @@ def _parse_line(b: Builder, values: dict[str, Value], line: str) -> None:
         name, text = _split_name(rest)
         values[name] = _parse_param(b, name, text.lstrip(": "))
     elif keyword == "update":
-        before, after = (t.strip('"') for t in _TOKEN.findall(rest))
+        before, after = (_unquote(t) for t in _TOKEN.findall(rest))
         b.update(values[before], values[after])
     elif keyword == "output":
         b.output(values[_split_name(rest)[0]])
@@ -92,12 +99,9 @@ def _parse_line(b: Builder, values: dict[str, Value], line: str) -> None:
 
 def _parse_param(b: Builder, name: str, text: str) -> Value:
     type_text, _, options = text.partition(" ")
-    value = Value(b._unique(name), parse_type(type_text))
-    found: dict[str, Any] = {}
-    tree = ast.parse(f"f({re.sub(r' (?=(?:tensor|full|views|init)=)', ',', ' ' + options.removesuffix(' fixed')).lstrip(',')})")
-    call = tree.body[0].value  # type: ignore[attr-defined]
-    for keyword in call.keywords:
-        found[keyword.arg] = ast.literal_eval(keyword.value)
+    value = Value(b.unique(name), parse_type(type_text))
+    keywords = re.sub(r" (?=(?:tensor|full|views|init)=)", ",", " " + options.removesuffix(" fixed")).lstrip(",")
+    found = _keywords(keywords)
     views: tuple[View, ...] = tuple(_VIEWS[kind](*arguments) for kind, *arguments in found.get("views", ()))
     full = parse_type(found["full"]) if "full" in found else None
     init = Init(*found["init"]) if found.get("init") else None
@@ -107,23 +111,33 @@ def _parse_param(b: Builder, name: str, text: str) -> Value:
 
 
 def _parse_node(b: Builder, values: dict[str, Value], line: str) -> None:
-    match = re.match(r"(?P<outs>.+?) = (?P<op>[a-z0-9_]+)\((?P<ins>.*?)\)(?: \{(?P<attributes>.*)\})?(?:  #.*)?\Z", line)
+    match = _NODE.match(line)
     if match is None:
         raise ValueError(f"not a statement: {line[:60]!r}")
-    attributes: dict[str, Any] = {}
-    if match["attributes"]:
-        call = ast.parse(f"f({match['attributes']})").body[0].value  # type: ignore[attr-defined]
-        for keyword in call.keywords:
-            attributes[keyword.arg] = ast.literal_eval(keyword.value)
-    op = build_op(match["op"], attributes)
+    op = build_op(match["op"], _keywords(match["attributes"] or ""))
     inputs = [None if t == "_" else values[_unquote(t)] for t in _TOKEN.findall(match["ins"])]
     names = [_unquote(t) for t in _TOKEN.findall(match["outs"])]
     from .builder import result_types
 
     types = result_types(op, *[v.type if v is not None else None for v in inputs])
-    outputs = tuple(Value(b._unique(n), t) for n, t in zip(names, types, strict=True))
+    outputs = tuple(Value(b.unique(n), t) for n, t in zip(names, types, strict=True))
     b._nodes.append(Node(op, tuple(inputs), outputs))
     values.update({v.name: v for v in outputs})
+
+
+class _Infinity(ast.NodeTransformer):
+    """`inf` and `nan`, which floats print as and which are no literals."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node
+
+
+def _keywords(text: str) -> dict[str, Any]:
+    """`a=1, b=(2, -inf)` as a dict of literals."""
+    call = _Infinity().visit(ast.parse(f"f({text})")).body[0].value
+    if not isinstance(call, ast.Call) or call.args:
+        raise ValueError(f"expected name=value pairs, got {text[:60]!r}")
+    return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
 
 
 def _plain(value: Any) -> Any:

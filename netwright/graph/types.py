@@ -21,6 +21,9 @@ class Quant(NamedTuple):
     zero: int
 
 
+UNIT_QUANT = Quant(1.0, 0)  # integers that stand for themselves
+
+
 class Type(NamedTuple):
     """Shape (ints, static), dtype name, and the quantisation of an integer activation if it stands for reals."""
 

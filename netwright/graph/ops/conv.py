@@ -33,14 +33,19 @@ class Conv(Op):
         stride, padding = self.stride or (1,) * rank, self.padding or (0,) * 2 * rank
         dilation = self.dilation or (1,) * rank
         if (len(stride), len(padding), len(dilation)) != (rank, 2 * rank, rank):
-            raise ValueError(f"{self.name} over {rank} dimensions with stride {stride}, padding {padding}, dilation {dilation}")
+            raise ValueError(
+                f"{self.name} over {rank} dimensions with stride {stride}, padding {padding}, dilation {dilation}"
+            )
         return stride, padding, dilation
 
     def types(self, x: Type, w: Type, bias: Type | None = None) -> tuple[Type, ...]:  # type: ignore[override]
         need_same_dtype(self.name, x, w, bias)
         rank = len(x.shape) - 2
         if rank not in (1, 2) or len(w.shape) != rank + 2:
-            raise ValueError(f"conv of {list(x.shape)} with weights {list(w.shape)}: needs [N, C, (H,) W] and as many weight dimensions")
+            raise ValueError(
+                f"conv of {list(x.shape)} with weights {list(w.shape)}: "
+                "needs [N, C, (H,) W] and as many weight dimensions"
+            )
         stride, padding, dilation = self.geometry(rank)
         if x.shape[1] != w.shape[1] * self.groups or w.shape[0] % self.groups:
             raise ValueError(f"conv of {x.shape[1]} channels in {self.groups} groups with weights {list(w.shape)}")
@@ -139,7 +144,7 @@ class ConvTranspose(Op):
         spread = [(x.shape[2 + i] - 1) * stride[i] + 1 for i in range(rank)]
         # zeros between the inputs, then an ordinary convolution with turned kernels
         wide = np.zeros((*x.shape[:2], *[s + 2 * r + max(0, e) for s, r, e in zip(spread, reach, extra)]), x.dtype)
-        wide[(..., *[slice(r, r + s, t) for r, s, t in zip(reach, spread, stride)])] = x
+        wide[:, :, *[slice(r, r + s, t) for r, s, t in zip(reach, spread, stride)]] = x
         per_group = w.reshape(self.groups, w.shape[0] // self.groups, *w.shape[1:])
         turned = np.flip(np.swapaxes(per_group, 1, 2), axis=tuple(range(3, 3 + rank)))
         turned = turned.reshape(-1, w.shape[0] // self.groups, *w.shape[2:])
@@ -183,7 +188,11 @@ class ConvTranspose(Op):
 
 
 def windows_of(
-    x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...],
+    x: np.ndarray,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
     fill: float = 0,
 ) -> np.ndarray:
     """Sliding windows over the trailing spatial dimensions: [N, C, *spatial', *kernel], a view where it can be."""

@@ -21,7 +21,10 @@ def _need_index(index: Type, op: str) -> None:
 
 @dataclass(frozen=True)
 class Gather(Op):
-    """Rows of x along `axis` named by an index tensor: x [.., n, ..], index [*i] -> [.., *i, ..]. An embedding is axis 0."""
+    """Rows of x along `axis` named by an index tensor: x [.., n, ..], index [*i] -> [.., *i, ..].
+
+    An embedding is axis 0; -1 is the last row.
+    """
 
     axis: int = 0
 

@@ -21,7 +21,9 @@ class Linear(Op):
     def types(self, x: Type, w: Type, bias: Type | None = None) -> tuple[Type, ...]:  # type: ignore[override]
         need_same_dtype(self.name, x, w, bias)
         if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
-            raise ValueError(f"linear of {list(x.shape)} with weights {list(w.shape)}: last dimension must be {w.shape[-1]}")
+            raise ValueError(
+                f"linear of {list(x.shape)} with weights {list(w.shape)}: needs x [..., I] and weights [O, I]"
+            )
         if bias is not None and bias.shape != w.shape[:1]:
             raise ValueError(f"linear with {w.shape[0]} outputs has a bias of shape {list(bias.shape)}")
         return (Type((*x.shape[:-1], w.shape[0]), x.dtype),)

@@ -32,7 +32,8 @@ class BatchNorm(Op):
     def types(self, x: Type, scale: Type, bias: Type, mean: Type, variance: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_same_dtype(self.name, x, scale, bias, mean, variance)
         if len(x.shape) < 2 or {scale.shape, bias.shape, mean.shape, variance.shape} != {(x.shape[1],)}:
-            raise ValueError(f"batch_norm of {list(x.shape)} needs four parameters of shape [{x.shape[1] if len(x.shape) > 1 else '?'}]")
+            channels = x.shape[1] if len(x.shape) > 1 else "C"
+            raise ValueError(f"batch_norm of {list(x.shape)} needs four parameters of shape [{channels}]")
         return (x,)
 
     def numpy(self, x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:

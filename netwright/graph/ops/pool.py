@@ -101,7 +101,8 @@ class MaxPool(_Pool):
 
         (x,) = node.inputs
         assert x is not None
-        places = node.outputs[1] if self.indices else b(MaxPool(self.kernel, self.stride, self.padding, True), x)[1]
+        found: Any = node.outputs if self.indices else b(MaxPool(self.kernel, self.stride, self.padding, True), x)
+        places = found[1]
         flat = (*x.shape[:2], math.prod(dy.shape[2:]))
         size = (*x.shape[:2], math.prod(x.shape[2:]))
         spread = b(ScatterElements(2, size), b(Reshape(flat), dy), b(Reshape(flat), places))

@@ -10,7 +10,7 @@ import numpy as np
 from ..builder import Builder
 from ..graph import Node, Value
 from ..op import Op
-from ..types import DTYPES, FLOATS, Quant, Type
+from ..types import DTYPES, FLOATS, UNIT_QUANT, Quant, Type
 from .common import need_float, torch_module
 
 
@@ -41,7 +41,7 @@ class Cast(Op):
 class Quantise(Op):
     """Reals to integers: clip(round(x / scale) + zero). Halves round away from zero, as TFLite's reference does."""
 
-    out: Quant = Quant(1.0, 0)
+    out: Quant = UNIT_QUANT
     dtype: str = "int8"
 
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
@@ -65,7 +65,7 @@ class Quantise(Op):
 class Dequantise(Op):
     """Integers to the reals they stand for: scale * (q - zero), float32."""
 
-    x: Quant = Quant(1.0, 0)
+    x: Quant = UNIT_QUANT
 
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         if x.quant != self.x:
@@ -117,8 +117,8 @@ class FakeQuantise(Op):
         return ((rounded + zero).clamp(bottom, top) - zero) * scale
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
-        from .compare import And, GreaterEqual, LessEqual, Where
         from .common import scalar
+        from .compare import And, GreaterEqual, LessEqual, Where
 
         x, low, high = node.inputs
         inside = b(And(), b(GreaterEqual(), x, low), b(LessEqual(), x, high))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..builder import Builder
 from ..graph import Value
@@ -23,7 +24,8 @@ class LSTMCell(Composite):
     ) -> tuple[Value, ...]:
         hidden = h.shape[-1]
         gates = b(Add(), b(Linear(), x, w_x, bias), b(Linear(), h, w_h))
-        i, f, g, o = b(Split(-1, (hidden,) * 4), gates)
+        parts: Any = b(Split(-1, (hidden,) * 4), gates)
+        i, f, g, o = parts
         kept = b(Mul(), b(Sigmoid(), f), c)
         after = b(Add(), kept, b(Mul(), b(Sigmoid(), i), b(Tanh(), g)))
         return b(Mul(), b(Sigmoid(), o), b(Tanh(), after)), after
@@ -37,8 +39,9 @@ class GRUCell(Composite):
         self, b: Builder, x: Value, h: Value, w_x: Value, w_h: Value, b_x: Value | None = None, b_h: Value | None = None
     ) -> Value:
         hidden = h.shape[-1]
-        r_x, z_x, n_x = b(Split(-1, (hidden,) * 3), b(Linear(), x, w_x, b_x))
-        r_h, z_h, n_h = b(Split(-1, (hidden,) * 3), b(Linear(), h, w_h, b_h))
+        from_x: Any = b(Split(-1, (hidden,) * 3), b(Linear(), x, w_x, b_x))
+        from_h: Any = b(Split(-1, (hidden,) * 3), b(Linear(), h, w_h, b_h))
+        (r_x, z_x, n_x), (r_h, z_h, n_h) = from_x, from_h
         reset = b(Sigmoid(), b(Add(), r_x, r_h))
         update = b(Sigmoid(), b(Add(), z_x, z_h))
         fresh = b(Tanh(), b(Add(), n_x, b(Mul(), reset, n_h)))

@@ -13,10 +13,15 @@ from ..op import Op
 from ..types import Type
 from .common import need_float, torch_module
 
+_COORDINATES = ("half_pixel", "asymmetric", "align_corners")
+
 
 @dataclass(frozen=True)
 class Resize(Op):
-    """Nearest or (bi)linear; `coordinates` as ONNX: half_pixel, asymmetric or align_corners. Separable, so matrices do it."""
+    """Nearest or (bi)linear; `coordinates` as ONNX: half_pixel, asymmetric or align_corners.
+
+    Separable: one matrix an axis.
+    """
 
     size: tuple[int, ...] = ()
     mode: str = "nearest"
@@ -25,7 +30,7 @@ class Resize(Op):
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         if len(self.size) != len(x.shape) - 2 or min(self.size, default=0) < 1:
             raise ValueError(f"resize of {list(x.shape)} to {self.size}")
-        if self.mode not in ("nearest", "linear") or self.coordinates not in ("half_pixel", "asymmetric", "align_corners"):
+        if self.mode not in ("nearest", "linear") or self.coordinates not in _COORDINATES:
             raise ValueError(f"resize {self.mode!r} with {self.coordinates!r} coordinates")
         if self.mode == "linear":
             need_float(x, self.name)
@@ -40,7 +45,7 @@ class Resize(Op):
         return (steps + 0.5) * scale - 0.5 if self.coordinates == "half_pixel" else steps * scale
 
     def rows(self, given: int, wanted: int) -> np.ndarray:
-        """Nearest: the input row of each output row. half_pixel and align_corners round halves down, asymmetric floors."""
+        """Nearest: the input row of each output row; halves round down, asymmetric coordinates are floored."""
         at = self.positions(given, wanted)
         near = np.floor(at) if self.coordinates == "asymmetric" else np.ceil(at - 0.5)
         return np.clip(near, 0, given - 1).astype(np.int64)

@@ -35,7 +35,7 @@ def concat(writer: Writer, node: Node) -> Body:
     for i, value in enumerate(node.inputs):
         assert value is not None
         size = math.prod(value.shape[axis:])
-        lines.append(f"        memcpy(y0 + r * {row} + {start}, x{i} + r * {size}, {size});")
+        lines.append(f"        __builtin_memcpy(y0 + r * {row} + {start}, x{i} + r * {size}, {size});")
         start += size
     return Body(f"    for (int32_t r = 0; r < {rows}; r++) {{\n" + "\n".join(lines) + "\n    }")
 
@@ -49,7 +49,7 @@ def split(writer: Writer, node: Node) -> Body:
     lines, start = [], 0
     for i, value in enumerate(node.outputs):
         size = math.prod(value.shape[axis:])
-        lines.append(f"        memcpy(y{i} + r * {size}, x0 + r * {row} + {start}, {size});")
+        lines.append(f"        __builtin_memcpy(y{i} + r * {size}, x0 + r * {row} + {start}, {size});")
         start += size
     return Body(f"    for (int32_t r = 0; r < {rows}; r++) {{\n" + "\n".join(lines) + "\n    }")
 
@@ -75,7 +75,7 @@ def pad(writer: Writer, node: Node) -> Body:
     plain = _plain(out)
     start = sum(p * s for p, s in zip(op.pads, plain))
     copy = loops(x.shape, f"y0[{start} + {index(plain, x.shape)}] = x0[{index(strides(x.shape, x.shape), x.shape)}];")
-    return Body(f"    memset(y0, {int(op.value)}, {node.output.type.bytes});\n{copy}")
+    return Body(f"    __builtin_memset(y0, {int(op.value)}, {node.output.type.bytes});\n{copy}")
 
 
 @emits(Gather)
@@ -88,7 +88,7 @@ def gather(writer: Writer, node: Node) -> Body:
     table = writer.constant(f"{node.name}_rows", (rows.reshape(-1) % n).astype("int32"))
     return Body(
         f"    for (int32_t o = 0; o < {outer}; o++)\n        for (int32_t r = 0; r < {rows.size}; r++)\n"
-        f"            memcpy(y0 + (o * {rows.size} + r) * {row}, x0 + (o * {n} + {table}[r]) * {row}, {row});",
+        f"            __builtin_memcpy(y0 + (o * {rows.size} + r) * {row}, x0 + (o * {n} + {table}[r]) * {row}, {row});",
         (),
         rows.size * 4,
     )

@@ -15,7 +15,7 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     if real == 0.0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    multiplier = int(math.floor(fraction * (1 << 31) + 0.5))
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:
         multiplier //= 2
         shift += 1

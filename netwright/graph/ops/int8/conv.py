@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...op import Op
-from ...types import Quant, Type
+from ...types import UNIT_QUANT, Quant, Type
 from ..conv import Conv
 from .arithmetic import finish, multipliers, need_int8
 
@@ -22,8 +22,8 @@ class QConv(Op):
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
-    x: Quant = Quant(1.0, 0)
-    out: Quant = Quant(1.0, 0)
+    x: Quant = UNIT_QUANT
+    out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
 
@@ -52,8 +52,8 @@ class QConv(Op):
 class QLinear(Op):
     """x int8 [N, I], w int8 [O, I], w_scale float32 [O], bias int32 [O] -> int8 [N, O]."""
 
-    x: Quant = Quant(1.0, 0)
-    out: Quant = Quant(1.0, 0)
+    x: Quant = UNIT_QUANT
+    out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
 

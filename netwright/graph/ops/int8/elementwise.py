@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...op import Op
-from ...types import Quant, Type, broadcast
+from ...types import UNIT_QUANT, Quant, Type, broadcast
 from .arithmetic import finish, multiply_by_multiplier, need_int8, quantise_multiplier
 
 LEFT_SHIFT = 20  # headroom that TFLite's add gives both operands before scaling them
@@ -16,9 +16,9 @@ LEFT_SHIFT = 20  # headroom that TFLite's add gives both operands before scaling
 
 @dataclass(frozen=True)
 class _QBinary(Op):
-    x: Quant = Quant(1.0, 0)
-    y: Quant = Quant(1.0, 0)
-    out: Quant = Quant(1.0, 0)
+    x: Quant = UNIT_QUANT
+    y: Quant = UNIT_QUANT
+    out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
 
@@ -74,8 +74,8 @@ class QMul(_QBinary):
 class QRequantise(Op):
     """The same reals in another int8 quantisation."""
 
-    x: Quant = Quant(1.0, 0)
-    out: Quant = Quant(1.0, 0)
+    x: Quant = UNIT_QUANT
+    out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
 
@@ -95,7 +95,7 @@ class QRequantise(Op):
 class QLookup(Op):
     """table[x + 128] for each element; table int8 [256]. `function` says in words what the table holds."""
 
-    out: Quant = Quant(1.0, 0)
+    out: Quant = UNIT_QUANT
     function: str = ""
 
     def types(self, x: Type, table: Type) -> tuple[Type, ...]:  # type: ignore[override]

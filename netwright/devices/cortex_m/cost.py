@@ -1,0 +1,133 @@
+"""The fast cost model: each kernel's loop counts times coefficients fitted to emulated runs (`costs.toml`).
+
+A layer's features count how often each part of its kernel's loops runs, so that instructions and cycles are linear in
+them. `python -m benchmarks.calibrate` measures random layers on the emulator, fits the coefficients by least squares and
+prints the error on layers it did not fit. Everything computed here is modelled.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from netwright.graph import Node
+from netwright.graph.ops.index import Gather
+from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
+from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
+from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
+
+_FAMILIES: dict[type, str] = {
+    QAdd: "sum", QSub: "sum", QMul: "product", QRequantise: "requantise", QLookup: "lookup",
+    Concat: "copy", Split: "copy", Gather: "copy", Pad: "move", Slice: "move", Transpose: "move",
+}
+Features = tuple[str, tuple[float, ...]]
+
+
+@lru_cache(maxsize=8)
+def coefficients(core: str) -> dict[str, Any]:
+    """family -> {instructions, cycles, text} coefficient lists, and `base` for the program around the layers."""
+    with Path(__file__).with_name("costs.toml").open("rb") as file:
+        return dict(tomllib.load(file)[core])
+
+
+_MEMORY: dict[tuple[Any, ...], Features] = {}
+
+
+def features(node: Node) -> Features | None:
+    """The kernel family of a layer and its loop counts; None for what makes no code. Remembered by geometry."""
+    op = node.op
+    if isinstance(op, Reshape):
+        return None
+    if isinstance(op, QConv):
+        x, w = node.inputs[0], node.inputs[1]
+        key = (op.stride, op.padding, op.dilation, op.groups, x.shape, w.shape)  # type: ignore[union-attr]
+    elif isinstance(op, (QMaxPool, QAveragePool)):
+        key = (type(op), op.kernel, op.stride, op.padding, node.inputs[0].shape)  # type: ignore[union-attr]
+    elif isinstance(op, QLinear):
+        key = (QLinear, node.inputs[0].shape, node.inputs[1].shape)  # type: ignore[union-attr]
+    else:
+        return _FAMILIES[type(op)], (1.0, float(sum(v.type.size for v in node.outputs)))
+    made = _MEMORY.get(key)
+    if made is None:
+        made = _MEMORY[key] = _layer(node)
+    return made
+
+
+def _layer(node: Node) -> Features:
+    op = node.op
+    if isinstance(op, QConv):
+        return _conv(node, op)
+    if isinstance(op, QLinear):
+        rows, i = node.inputs[0].shape  # type: ignore[union-attr]
+        o = node.inputs[1].shape[0]  # type: ignore[union-attr]
+        four, one = o // 4, o % 4
+        return "linear", tuple(
+            float(v)
+            for v in (1, rows * o, rows * (four + one), rows * four * (i // 4), rows * one * (i // 4),
+                      rows * (4 * four + one) * (i % 4))
+        )
+    assert isinstance(op, (QMaxPool, QAveragePool))
+    _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
+    _, oh, ow, _ = node.output.shape
+    ys, xs = (_reach(n, k, s, p, 1, o) for n, k, s, p, o in zip(
+        (h, w), op.kernel, op.stride, op.padding, (oh, ow)))
+    inside = sum(b - a for a, b in ys) * sum(b - a for a, b in xs)
+    taps = oh * ow * math.prod(op.kernel)
+    family = "max_pool" if isinstance(op, QMaxPool) else "average_pool"
+    return family, (1.0, float(oh * ow * c), float(oh * ow * c * op.kernel[0]), float(taps * c), float(inside * c))
+
+
+def _conv(node: Node, op: QConv) -> Features:
+    _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
+    o, kh, kw, per_group = node.inputs[1].shape  # type: ignore[union-attr]
+    _, oh, ow, _ = node.output.shape
+    ys = _reach(h, kh, op.stride[0], op.padding[0], op.dilation[0], oh)
+    xs = _reach(w, kw, op.stride[1], op.padding[1], op.dilation[1], ow)
+    rows = sum(b - a for a, b in ys)
+    pixels = oh * ow
+    if op.groups == c == o:
+        four, one = c // 4, c % 4
+        inside = rows * sum(b - a for a, b in xs)
+        return "depthwise", tuple(
+            float(v) for v in (1, pixels, pixels * c, pixels * four, rows * ow * four, inside * four,
+                               pixels * kh * kw * one, inside * one)
+        )
+    if op.groups > 1:
+        inside = rows * sum(b - a for a, b in xs)
+        return "grouped", tuple(
+            float(v) for v in (1, pixels * o, pixels * o * kh * kw, inside * o, inside * o * (per_group // 4),
+                               inside * o * (per_group % 4))
+        )
+    four, one = o // 4, o % 4
+    lengths = [(b - a) * c for a, b in xs] if op.dilation[1] == 1 else [c for a, b in xs for _ in range(a, b)]
+    segments = rows * len(lengths)
+    quads, tails = rows * sum(n // 4 for n in lengths), rows * sum(n % 4 for n in lengths)
+    return "conv", tuple(
+        float(v)
+        for v in (1, pixels, pixels * o, pixels * (four + one), pixels * (four + one) * kh,
+                  segments * (four + one), quads * four, quads * one, tails * four, tails * one)
+    )
+
+
+def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out: int) -> list[tuple[int, int]]:
+    """For each output position, the range of kernel taps that fall inside the input."""
+    spans = []
+    for i in range(out):
+        start = i * stride - before
+        first = max(0, -(start // dilation)) if start < 0 else 0
+        last = min(kernel, (size - start + dilation - 1) // dilation)
+        spans.append((first, max(first, last)))
+    return spans
+
+
+def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:
+    """What decides the size of a layer's code: which of the kernel's parts are there."""
+    if family == "conv":
+        return (1.0, float(values[6] > 0), float(values[7] + values[9] > 0), float(values[8] > 0))
+    if family == "depthwise":
+        return (1.0, float(values[3] > 0), float(values[7] > 0))
+    return (1.0,)

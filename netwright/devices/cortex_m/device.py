@@ -1,0 +1,288 @@
+"""The Cortex-M device: check, cost, compile to C and ELF, run on an emulated core."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+import netwright
+from netwright.compile import int8
+from netwright.compile.memory import plan
+from netwright.errors import UserError
+from netwright.graph import Graph, Quant, Type, save
+from netwright.graph.files import write_text
+from netwright.graph.types import FLOATS
+
+from ..c import CSource, generate
+from ..c.toolchain import build, cache_folder, version
+from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, samples
+from .board import Board
+from .cost import coefficients, features, text_features
+from .cycles import count
+from .emulator import Counts, Image, Unicorn
+from .rules import RULES
+
+_FIRMWARE = Path(__file__).parent / "firmware"
+_MANIFEST = "netwright.json"
+_CPUS = {"cortex-m0plus": "cortex_m0plus", "cortex-m4": "cortex_m4", "cortex-m7": "cortex_m7"}
+_GCC_CPUS = {"cortex-m0plus": "cortex-m0plus", "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m7"}
+
+
+def is_float(graph: Graph) -> bool:
+    """Whether a network still computes in floating point."""
+    return any(v.dtype in FLOATS for v in (*graph.inputs, *graph.outputs))
+
+
+class CortexM(Device):
+    """One core with its memories. `name` is the board's."""
+
+    rules: ClassVar[tuple[Rule, ...]] = RULES
+
+    def __init__(self, board: Board) -> None:
+        super().__init__(board.name, Limits(board.ram_bytes, board.flash_bytes, None, board.clock_hz))
+        self.board = board
+
+    def lower(self, graph: Graph) -> Graph:
+        """The int8 form; of a float graph its structure only (quantise it for the real one)."""
+        return int8.lower(graph) if is_float(graph) else graph
+
+    def _cost(self, lowered: Graph) -> Profile:
+        table = coefficients(self.board.core)
+        where = plan(lowered)
+        base = table["base"]
+        instructions, cycles = float(base["instructions"]), float(base["cycles"])
+        text, rodata = float(base["text"]), 0
+        layers = []
+        for index, node in enumerate(lowered.nodes):
+            found = features(node)
+            if found is None:
+                continue
+            family, values = found
+            row = table[family]
+            own = [sum(a * b for a, b in zip(row[kind], values)) for kind in ("instructions", "cycles")]
+            constants = _constant_bytes(node, lowered)
+            instructions += own[0]
+            cycles += own[1]
+            rodata += constants
+            text += sum(a * b for a, b in zip(row["text"], text_features(family, values)))
+            layers.append(
+                LayerCost(node.name, node.op.name, node.output.shape, node.macs, own[0], own[1], where.live(index), constants)
+            )
+        clock = self.limits.clock_hz
+        return Profile(
+            round(instructions), round(cycles), cycles / clock * 1e3,
+            {"arena": max(4, where.bytes), "stack": int(base["stack"]), "static": 0},
+            {"text": round(text), "rodata": rodata}, lowered.macs, False, tuple(layers), version_or_none(),
+        )
+
+    def compile(
+        self, graph: Graph | Mapping[str, Graph], options: Mapping[str, Any] | None = None, out: str | Path | None = None
+    ) -> CortexMProgram:
+        """C, ELF and manifest in `out`. The graph must be int8 with weights; a broken rule raises UserError."""
+        entries = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
+        for entry, g in entries.items():
+            if is_float(g):
+                raise UserError(f"{g.name} ({entry}) computes in floating point: quantise it to int8 first")
+            broken = [v for v in self.check(g, options) if v.rule == "M1"]
+            if broken:
+                raise UserError(str(broken[0]))
+        first = next(iter(entries.values()))
+        source = generate(entries, first.name)
+        files = {**source.files, **self._firmware(source)}
+        if out is None:
+            from hashlib import sha256
+
+            key = sha256(repr((sorted(files.items()), self.board, self.limits)).encode()).hexdigest()[:24]
+            folder = cache_folder() / "programs" / key
+        else:
+            folder = Path(out)
+        elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(), "firmware.elf")
+        manifest = {
+            "netwright": netwright.__version__, "device": self.name, "core": self.board.core,
+            "board": vars(self.board), "limits": {k: v for k, v in vars(self.limits).items() if k != "dtypes"},
+            "program": source.name, "arena_bytes": source.arena_bytes, "compiler": version(),
+            "entries": {e: _entry_json(Entry.of(g)) for e, g in entries.items()},
+            "layers": [vars(layer) for layer in source.layers],
+        }
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in files.items():
+                write_text(folder / name, text)
+            beside = folder / f".firmware.{os.getpid()}"
+            beside.write_bytes(elf)
+            os.replace(beside, folder / "firmware.elf")
+            save(first, folder)
+            write_text(folder / _MANIFEST, json.dumps(manifest, indent=1))
+        except OSError as error:
+            raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
+        return CortexMProgram(folder)
+
+    def flags(self) -> list[str]:
+        """What clang is given."""
+        return [
+            "-target", "thumb-freestanding-eabi", f"-mcpu={_CPUS[self.board.core]}", "-O2", "-ffreestanding",
+            "-fno-sanitize=all", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables",
+            "-fno-asynchronous-unwind-tables", "-g0", "-Wl,--gc-sections", "-T", "link.ld",
+        ]
+
+    def _firmware(self, source: CSource) -> dict[str, str]:
+        """Start-up code, linker script, example and Makefile for this board and its limits."""
+        entry = next(iter(source.graphs))
+        graph = source.graphs[entry]
+        words = {
+            "PROGRAM": source.name, "ENTRY": entry, "UART": f"{self.board.uart:#010x}",
+            "INPUT_BYTES": str(graph.inputs[0].type.bytes), "OUTPUT_BYTES": str(graph.outputs[0].type.bytes),
+            "FLASH_ORIGIN": f"{self.board.flash_origin:#010x}", "FLASH_LENGTH": str(self._flash()),
+            "RAM_ORIGIN": f"{self.board.ram_origin:#010x}", "RAM_LENGTH": str(self._ram()),
+            "GCC_CPU": _GCC_CPUS[self.board.core],
+        }
+        files = {}
+        for path in sorted(_FIRMWARE.iterdir()):
+            text = path.read_text(encoding="utf-8")
+            for word, value in words.items():
+                text = text.replace(f"@{word}@", value)
+            files[path.name] = text
+        return files
+
+    def _ram(self) -> int:
+        """RAM of the linker script: the user's limit where the board has it, so that what is promised is what is run."""
+        return (min(self.limits.ram_bytes or self.board.ram_bytes, self.board.ram_bytes)) // 8 * 8
+
+    def _flash(self) -> int:
+        """Flash of the linker script: the board's; a program over the user's limit is reported, not refused."""
+        return self.board.flash_bytes
+
+
+class CortexMProgram:
+    """A compiled folder: runs its `firmware.elf` on an emulated core."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+            self.board = Board(**manifest["board"])
+            self.program = str(manifest["program"])
+            self.clock_hz = float(manifest["limits"]["clock_hz"])
+            self.ram_limit = manifest["limits"]["ram_bytes"]
+            self.limits = Limits(**{**manifest["limits"], "dtypes": ("int8",)})
+            self.arena_bytes = int(manifest["arena_bytes"])
+            self.compiler = str(manifest["compiler"])
+            self.entries = {name: _entry_from(entry) for name, entry in manifest["entries"].items()}
+            self.layers = manifest["layers"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder}: not a compiled program: {error}") from None
+        self._image = Image.read(folder / "firmware.elf")
+        self._machine: Unicorn | None = None
+        self._places: dict[str, tuple[list[int], list[int]]] = {}
+
+    def _emulator(self) -> Unicorn:
+        if self._machine is None:
+            board = self.board
+            top = self._image.symbols["nw_stack_top"]
+            self._machine = Unicorn(
+                self._image, board.core, (board.flash_origin, board.flash_bytes), (board.ram_origin, top - board.ram_origin)
+            )
+        return self._machine
+
+    def _entry(self, entry: str) -> tuple[Unicorn, Entry, list[int], list[int]]:
+        if entry not in self.entries:
+            raise UserError(f"the program has no entry {entry!r} (it has {', '.join(self.entries)})")
+        machine, types = self._emulator(), self.entries[entry]
+        if entry not in self._places:
+            self._places[entry] = (
+                [machine.call(f"{self.program}_{entry}_input", i) for i in range(len(types.inputs))],
+                [machine.call(f"{self.program}_{entry}_output", i) for i in range(len(types.outputs))],
+            )
+        return machine, types, *self._places[entry]
+
+    def _step(self, machine: Unicorn, entry: str, arrays: list[np.ndarray], places: list[int], counts: Counts | None) -> None:
+        for array, address in zip(arrays, places):
+            machine.write(address, array.tobytes())
+        machine.call(f"{self.program}_{entry}", counts=counts)
+
+    def run(self, *inputs: Any, entry: str = "infer", stream: bool = False) -> tuple[np.ndarray, ...]:
+        """Run every sample [n, ...] on the emulated core; states restart for each one unless `stream`."""
+        machine, types, places, results = self._entry(entry)
+        batches = samples(inputs, types)
+        outputs: list[list[np.ndarray]] = [[] for _ in types.outputs]
+        machine.call(f"{self.program}_{entry}_reset")
+        for index in range(len(batches[0])):
+            if index and not stream:
+                machine.call(f"{self.program}_{entry}_reset")
+            self._step(machine, entry, [b[index] for b in batches], places, None)
+            for rows, (_, type), address in zip(outputs, types.outputs, results):
+                data = np.frombuffer(machine.read(address, type.bytes), type.dtype)
+                rows.append(data.reshape(type.shape[1:] if type.shape[:1] == (1,) else type.shape))
+        self._check_stack(machine)
+        return tuple(
+            np.stack(rows) if rows else np.zeros((0, *type.shape[1:]), type.dtype)
+            for rows, (_, type) in zip(outputs, types.outputs)
+        )
+
+    def _check_stack(self, machine: Unicorn) -> None:
+        free = self._image.symbols["nw_stack_top"] - self.board.ram_origin - self.static_bytes()
+        if machine.stack_bytes() >= free:
+            raise UserError(f"{self.folder}: the stack needs all {free} B beside the static data: RAM is too small")
+
+    def static_bytes(self) -> int:
+        """The arena and all other static data."""
+        return self._image.size(".data", ".bss")
+
+    def update_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Weights lie in Flash: compile again instead (UserError)."""
+        raise UserError("weights of a Cortex-M program lie in Flash; compile it again with the new weights")
+
+    def profile(self, *inputs: Any, entry: str = "infer") -> Profile:
+        """Counts of one step: instructions, RAM and Flash measured on the ELF; cycles modelled."""
+        machine, types, places, _ = self._entry(entry)
+        if inputs:
+            arrays = [b[0] for b in samples(inputs, types)]
+        else:
+            arrays = [np.zeros(t.shape, t.dtype) for _, t in types.inputs]
+        machine.call(f"{self.program}_{entry}_reset")
+        counts = Counts()
+        self._step(machine, entry, arrays, places, counts)
+        instructions, cycles = count(self._image, counts, self.board.core, self.board.wait_states)
+        self._check_stack(machine)
+        image = self._image
+        arena = image.symbol_sizes.get("arena", self.arena_bytes)
+        macs = sum(layer["macs"] for layer in self.layers if layer["entry"] == entry)
+        return Profile(
+            instructions, cycles, cycles / self.clock_hz * 1e3,
+            {"arena": arena, "stack": machine.stack_bytes(), "static": self.static_bytes() - arena},
+            {"text": image.size(".text"), "rodata": image.size(".rodata", ".data", ".ARM.exidx")},
+            macs, True, (), self.compiler,
+        )
+
+
+def version_or_none() -> str:
+    """The compiler whose code the coefficients were fitted to."""
+    return str(coefficients("cortex-m4").get("compiler", ""))
+
+
+def _constant_bytes(node: Any, graph: Graph) -> int:
+    """Bytes of constants a layer puts into Flash: weights, bias, multiplier, shift; or a table or operand."""
+    from netwright.graph.ops.int8.conv import QConv, QLinear
+
+    if isinstance(node.op, (QConv, QLinear)):
+        outputs = node.inputs[1].shape[0]
+        return int(node.inputs[1].type.size + 9 * outputs)
+    return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)
+
+
+def _entry_json(entry: Entry) -> dict[str, list[list[str]]]:
+    return {kind: [[n, str(t)] for n, t in getattr(entry, kind)] for kind in ("inputs", "outputs")}
+
+
+def _entry_from(table: dict[str, list[list[str]]]) -> Entry:
+    from netwright.graph.types import parse_type
+
+    return Entry(*(tuple((n, parse_type(t)) for n, t in table[kind]) for kind in ("inputs", "outputs")))
+
+
+__all__ = ["CortexM", "CortexMProgram", "Quant", "Type"]
