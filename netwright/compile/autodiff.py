@@ -12,7 +12,7 @@ from netwright.graph import Builder, Graph, Node, Value, expand_all
 from netwright.graph.builder import copy_node, opened
 from netwright.graph.ops.binary import Add
 from netwright.graph.ops.shape import zeros_like
-from netwright.graph.types import DTYPES, FLOATS
+from netwright.graph.types import FLOATS
 
 from . import dead
 
@@ -53,7 +53,7 @@ def autodiff(
     fixed = set(new.values())  # what keeps its name
     for name, end in zip(names, ends, strict=True):
         if end.dtype in FLOATS:
-            seed = b.constant(np.ones(end.shape, DTYPES[end.dtype]), "one") if seeded else b.input(name, end.type)
+            seed = b.constant(np.ones(end.shape), "one", end.dtype) if seeded else b.input(name, end.type)
             _add(b, grads, end, seed)
             fixed.add(seed)
     _backward(b, copies, reached, grads)

@@ -161,6 +161,12 @@ class Device:
         self._costs: WeakKeyDictionary[Graph, Profile] = WeakKeyDictionary()
         self._lowered: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k not in ("_costs", "_lowered")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _costs=WeakKeyDictionary(), _lowered=WeakKeyDictionary())
+
     def lower(self, graph: Graph) -> Graph:
         """The network in the form this device executes. Raises UserError naming what has no such form."""
         raise NotImplementedError
@@ -182,10 +188,14 @@ class Device:
             cost = self._costs[graph] = self._cost(self.lowered(graph))
         return cost
 
+    def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
+        """Broken rules of the graph phase alone: what cannot be compiled at any size."""
+        subject = Subject(graph, self.limits, options=options or {})
+        return [v for rule in self.rules if rule.phase == "graph" for v in rule.check(subject)]
+
     def check(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
         """Broken rules of the graph and program phases; empty when the network fits."""
-        subject = Subject(graph, self.limits, options=options or {})
-        broken = [v for rule in self.rules if rule.phase == "graph" for v in rule.check(subject)]
+        broken = self.refused(graph, options)
         if broken:
             return broken
         subject = Subject(graph, self.limits, self.lowered(graph), self.cost(graph, options), options or {})

@@ -122,15 +122,7 @@ class OptunaSampler(Strategy):
 
     def _insert(self, trial: Trial) -> None:
         """Put a trial that Optuna did not draw into its study, as running."""
-        params: dict[str, Any] = {}
-        distributions: dict[str, Any] = {}
-
-        def note(name: str, kind: str, known: Any, *limits: Any, **options: Any) -> Any:
-            params[name] = known
-            distributions[name] = getattr(self._optuna.distributions, kind)(*limits, **options)
-            return known
-
-        self.space.walk(lambda address, domain: decide(note, address, domain, trial.candidate[address]), False)
+        params, distributions = parameters(self.space, trial.candidate)
         running = self._optuna.trial.TrialState.RUNNING
         self._study.add_trial(
             self._optuna.trial.create_trial(state=running, params=params, distributions=distributions))
@@ -148,6 +140,22 @@ class OptunaSampler(Strategy):
                 self._study.tell(number, list(told.costs))
             else:
                 self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
+
+
+def parameters(space: Any, candidate: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A candidate's decisions as Optuna parameters and their distributions, for trials that Optuna did not draw."""
+    import optuna
+
+    params: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
+
+    def note(name: str, kind: str, known: Any, *limits: Any, **options: Any) -> Any:
+        params[name] = known
+        distributions[name] = getattr(optuna.distributions, kind)(*limits, **options)
+        return known
+
+    space.walk(lambda address, domain: decide(note, address, domain, candidate[address]), False)
+    return params, distributions
 
 
 def decide(oracle: Oracle, address: str, domain: Any, value: Any) -> Any:

@@ -64,6 +64,9 @@ class Space:
     def __repr__(self) -> str:
         return f'Space("{self.name}")'
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Space, (self.name, self.tree, self._build, self.constraints, self.about)
+
     # the primitive
 
     def walk(self, choose: Choose, backtrack: bool = True) -> tuple[Any, Candidate]:

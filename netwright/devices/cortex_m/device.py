@@ -14,13 +14,13 @@ import netwright
 from netwright.compile import int8
 from netwright.compile.memory import plan
 from netwright.errors import UserError
-from netwright.graph import Graph, Quant, Type, save
+from netwright.graph import Graph, save
 from netwright.graph.files import write_text
-from netwright.graph.types import FLOATS
 
 from ..c import CSource, generate
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, samples
+from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from .board import Board
 from .cost import coefficients, features, text_features
 from .cycles import count
@@ -28,14 +28,8 @@ from .emulator import Counts, Image, Unicorn
 from .rules import RULES
 
 _FIRMWARE = Path(__file__).parent / "firmware"
-_MANIFEST = "netwright.json"
 _CPUS = {"cortex-m0plus": "cortex_m0plus", "cortex-m4": "cortex_m4", "cortex-m7": "cortex_m7"}
 _GCC_CPUS = {"cortex-m0plus": "cortex-m0plus", "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m7"}
-
-
-def is_float(graph: Graph) -> bool:
-    """Whether a network still computes in floating point."""
-    return any(v.dtype in FLOATS for v in (*graph.inputs, *graph.outputs))
 
 
 class CortexM(Device):
@@ -57,6 +51,7 @@ class CortexM(Device):
         base = table["base"]
         instructions, cycles = float(base["instructions"]), float(base["cycles"])
         text, rodata = float(base["text"]), 0
+        stack = 0
         layers = []
         for index, node in enumerate(lowered.nodes):
             found = features(node)
@@ -66,6 +61,7 @@ class CortexM(Device):
             row = table[family]
             own = [sum(a * b for a, b in zip(row[kind], values)) for kind in ("instructions", "cycles")]
             constants = _constant_bytes(node, lowered)
+            stack = max(stack, int(row["stack"]))
             instructions += own[0]
             cycles += own[1]
             rodata += constants
@@ -76,7 +72,7 @@ class CortexM(Device):
         clock = self.limits.clock_hz
         return Profile(
             round(instructions), round(cycles), cycles / clock * 1e3,
-            {"arena": max(4, where.bytes), "stack": int(base["stack"]), "static": 0},
+            {"arena": max(4, where.bytes), "stack": stack, "static": 0},
             {"text": round(text), "rodata": rodata}, lowered.macs, False, tuple(layers), version_or_none(),
         )
 
@@ -88,7 +84,7 @@ class CortexM(Device):
         for entry, g in entries.items():
             if is_float(g):
                 raise UserError(f"{g.name} ({entry}) computes in floating point: quantise it to int8 first")
-            broken = [v for v in self.check(g, options) if v.rule == "M1"]
+            broken = self.refused(g, options)
             if broken:
                 raise UserError(str(broken[0]))
         first = next(iter(entries.values()))
@@ -106,7 +102,7 @@ class CortexM(Device):
             "netwright": netwright.__version__, "device": self.name, "core": self.board.core,
             "board": vars(self.board), "limits": {k: v for k, v in vars(self.limits).items() if k != "dtypes"},
             "program": source.name, "arena_bytes": source.arena_bytes, "compiler": version(),
-            "entries": {e: _entry_json(Entry.of(g)) for e, g in entries.items()},
+            "entries": entries_json(entries),
             "layers": [vars(layer) for layer in source.layers],
         }
         try:
@@ -117,7 +113,7 @@ class CortexM(Device):
             beside.write_bytes(elf)
             os.replace(beside, folder / "firmware.elf")
             save(first, folder)
-            write_text(folder / _MANIFEST, json.dumps(manifest, indent=1))
+            write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
         except OSError as error:
             raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
         return CortexMProgram(folder)
@@ -164,7 +160,7 @@ class CortexMProgram:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             self.board = Board(**manifest["board"])
             self.program = str(manifest["program"])
             self.clock_hz = float(manifest["limits"]["clock_hz"])
@@ -172,7 +168,7 @@ class CortexMProgram:
             self.limits = Limits(**{**manifest["limits"], "dtypes": ("int8",)})
             self.arena_bytes = int(manifest["arena_bytes"])
             self.compiler = str(manifest["compiler"])
-            self.entries = {name: _entry_from(entry) for name, entry in manifest["entries"].items()}
+            self.entries = entries_from(manifest["entries"])
             self.layers = manifest["layers"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder}: not a compiled program: {error}") from None
@@ -273,16 +269,3 @@ def _constant_bytes(node: Any, graph: Graph) -> int:
         outputs = node.inputs[1].shape[0]
         return int(node.inputs[1].type.size + 9 * outputs)
     return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)
-
-
-def _entry_json(entry: Entry) -> dict[str, list[list[str]]]:
-    return {kind: [[n, str(t)] for n, t in getattr(entry, kind)] for kind in ("inputs", "outputs")}
-
-
-def _entry_from(table: dict[str, list[list[str]]]) -> Entry:
-    from netwright.graph.types import parse_type
-
-    return Entry(*(tuple((n, parse_type(t)) for n, t in table[kind]) for kind in ("inputs", "outputs")))
-
-
-__all__ = ["CortexM", "CortexMProgram", "Quant", "Type"]

@@ -1,0 +1,12 @@
+"""Graph -> Graph with the help of data.
+
+    ranges = observe(graph, samples)                 # value name -> (low, high)
+    int8 = quantise(graph, samples)                  # post-training, per-channel weights, TFLite's arithmetic
+    report = layer_errors(graph, int8, samples)      # where quantisation loses most
+"""
+
+from __future__ import annotations
+
+from .quantise import layer_errors, observe, quantise
+
+__all__ = ["layer_errors", "observe", "quantise"]

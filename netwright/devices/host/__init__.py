@@ -1,0 +1,9 @@
+"""The machine at hand: the same generated C as a shared library, called through ctypes."""
+
+from __future__ import annotations
+
+from .device import Host
+
+DEVICES = {"host": Host}
+
+__all__ = ["DEVICES", "Host"]

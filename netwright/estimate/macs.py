@@ -1,0 +1,10 @@
+"""Multiply-accumulates of one step."""
+
+from __future__ import annotations
+
+from netwright.graph import Graph
+
+
+def estimator(graph: Graph) -> dict[str, float]:
+    """{"macs": count}, of one sample."""
+    return {"macs": float(graph.macs)}

@@ -1,0 +1,10 @@
+"""Trainable parameters."""
+
+from __future__ import annotations
+
+from netwright.graph import Graph
+
+
+def estimator(graph: Graph) -> dict[str, float]:
+    """{"parameters": count} of distinct trainable elements."""
+    return {"parameters": float(graph.parameter_count)}

@@ -1,0 +1,97 @@
+"""Judging one candidate: what it costs on the device and what it reaches after a short training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from netwright.devices import Device
+from netwright.errors import UserError
+from netwright.estimate import get as estimator
+from netwright.graph import Graph
+from netwright.search import Trial
+from netwright.spaces import Build, Candidate, Space
+from netwright.tasks import Task
+from netwright.train import Recipe, short_recipe
+
+SMALL = 2000  # up to so many training samples, two folds are worth their time
+
+
+@dataclass
+class Evaluator:
+    """Everything an evaluation needs; goes whole to a worker process.
+
+    `fidelity` of a trial multiplies the short training's samples; validation data is always a part of the training set.
+    """
+
+    space: Space
+    task: Task
+    device: Device
+    recipe: Recipe
+    seed: int = 0
+    _folds: list[Any] = field(default_factory=list)
+    _inputs: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Caches stay behind when an evaluator goes to a worker."""
+        return {**vars(self), "_folds": [], "_inputs": {}}
+
+    def build(self, candidate: Candidate) -> Build:
+        """The candidate's network for this task."""
+        return self.space.build(candidate, self.task.x, self.task.y)
+
+    def fits(self, candidate: Candidate) -> bool:
+        """Whether the device's rules accept it; also False for what cannot be built at this input size."""
+        try:
+            build = self.build(candidate)
+            return not self.device.check(build.graph, build.options)
+        except (ValueError, UserError):
+            return False
+
+    def capacity(self, candidates: list[Candidate]) -> list[float]:
+        """Scores for picking among proposals."""
+        rate = estimator("capacity")
+        return [rate(self.build(c).graph)["capacity"] for c in candidates]
+
+    def folds(self, shape: tuple[int, ...]) -> list[Any]:
+        """(training, validation) arrays as a network of this input shape sees them."""
+        if shape not in self._inputs:
+            if not self._folds:
+                small = len(self.task.train.y) <= SMALL
+                self._folds = list(self.task.folds(2)) if small else [self.task.split_validation()]
+            self._inputs.clear()
+            self._inputs[shape] = [
+                tuple((self.task.inputs(part.x, shape), part.y) for part in fold) for fold in self._folds
+            ]
+        return self._inputs[shape]
+
+    def __call__(self, trial: Trial) -> dict[str, float]:
+        """Metrics by name: loss and accuracy on validation data; costs as the device models them."""
+        from netwright.train import evaluate, train
+
+        build = self.build(trial.candidate)
+        graph = build.graph
+        metrics = {
+            **estimator("macs")(graph), **estimator("parameters")(graph),
+            **estimator("device-cost")(graph, device=self.device, options=build.options),
+        }
+        folds = self.folds(graph.inputs[0].shape)
+        recipe = short_recipe(self.recipe.changed(build.recipe), len(folds[0][0][1]), trial.fidelity or 1.0)
+        metrics.update(
+            estimator("short-training")(
+                graph, train=train, evaluate=evaluate, recipe=recipe, folds=folds, seed=self.seed + trial.number
+            )
+        )
+        return metrics
+
+
+def quantised_inputs(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """Normalised inputs [n, C, ...] as the int8 network takes them: quantised, channels last."""
+    from netwright.graph.ops.quantise import Quantise
+
+    value = graph.inputs[0]
+    assert value.type.quant is not None
+    moved = np.moveaxis(x, 1, -1) if x.ndim in (3, 4) else x
+    return np.ascontiguousarray(Quantise(value.type.quant).numpy(np.ascontiguousarray(moved)))

@@ -1,0 +1,344 @@
+"""The main job: a task and a device in, a network that provably runs there out.
+
+Search (short trainings of candidates that the device accepts), promote (the best few, trained longer), measure (compile
+the structure: what does not fit the real artefact is out before the long training), train, quantise, compile, and run the
+whole test set three ways.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import netwright
+from netwright import spaces, tasks
+from netwright.compress import quantise
+from netwright.devices import Device, Profile, Program
+from netwright.devices import get as get_device
+from netwright.errors import Refused, UserError
+from netwright.graph import Graph, save
+from netwright.graph.files import write_text
+from netwright.search import Objective, Told, Trial
+from netwright.search import get as get_strategy
+from netwright.spaces import Candidate, Space
+from netwright.tasks import Task
+from netwright.train import Recipe, default_recipe, evaluate, train
+
+from .evaluate import SMALL, Evaluator, quantised_inputs
+from .parallel import Processes, Serial
+from .record import Record
+from .search import Stop, run
+
+EVALUATIONS = 24  # of a search that was given neither --evaluations nor --budget
+PROMOTED = 3
+PROMOTION = 4.0  # times the samples of a short training
+CALIBRATION = 512
+PROBES = 300
+SEARCH_SHARE = 0.45  # of a time budget; the rest is for promotion and the final training
+DIRECTIONS = {"loss": "min", "accuracy": "max", "latency_ms": "min", "ram_bytes": "min", "flash_bytes": "min",
+              "macs": "min", "parameters": "min", "instructions": "min"}
+Listener = Callable[[str, float, str], None]  # stage, share done (0..1), words
+
+
+@dataclass
+class Study:
+    """What `fit` made: `result` is what `--json` prints; `told` every trial of the search."""
+
+    folder: Path
+    result: dict[str, Any]
+    graph: Graph  # int8, with weights
+    float_graph: Graph
+    program: Program
+    told: list[Told] = field(default_factory=list)
+
+
+def fit(
+    task: str | Task, device: str | Device, *, ram: str | int | None = None, flash: str | int | None = None,
+    latency: str | float | None = None, clock: str | float | None = None, space: str = "auto",
+    strategy: str = "auto", objectives: tuple[str, ...] = ("loss",), evaluations: int | None = None,
+    budget_s: float | None = None, workers: int = 1, seed: int = 0, out: str | Path | None = None,
+    storage: str | None = None, resume: bool = False, overwrite: bool = False,
+    recipe: Mapping[str, Any] | None = None, listener: Listener | None = None, **source: Any,
+) -> Study:
+    """Search, train, quantise, compile and run; see the module. `source` goes to `tasks.load` (test=, label=, ...).
+
+    Raises UserError in one line for bad input, an unreachable budget (with the nearest possible) or an unwritable `out`.
+    """
+    started = time.monotonic()
+    tell: Listener = listener or (lambda stage, share, words: None)
+    job = _Job(
+        tasks.load(task, seed=seed, **source) if isinstance(task, str) else task,
+        get_device(device, ram=ram, flash=flash, latency=latency, clock=clock) if isinstance(device, str) else device,
+        space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), started, tell,
+    )
+    folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
+    _writable(folder)
+    record = Record(storage or folder / "study.journal", "search" if storage is None else str(folder), job.space, job.objectives)
+    if record.exists() and not resume:
+        if not overwrite:
+            raise UserError(f"{folder} already holds a study: continue it with --resume, replace it with --overwrite, or choose another --out")
+        if storage is not None:
+            raise UserError("--overwrite does not delete from a database: choose another --out")
+        (folder / "study.journal").unlink()
+        record = Record(folder / "study.journal", "search", job.space, job.objectives)
+    return job.run(folder, record, resume and record.exists())
+
+
+class _Job:
+    """One call of `fit`, step by step."""
+
+    def __init__(
+        self, task: Task, device: Device, space: str, strategy: str, objectives: tuple[str, ...],
+        evaluations: int | None, budget_s: float | None, workers: int, seed: int, recipe: dict[str, Any],
+        started: float, tell: Listener,
+    ) -> None:
+        self.task, self.device, self.seed, self.started, self.tell = task, device, seed, started, tell
+        self.space: Space = spaces.get(default_space(task) if space == "auto" else space)
+        for name in objectives:
+            if name not in DIRECTIONS:
+                raise UserError(f"unknown objective {name!r} (there are: {', '.join(DIRECTIONS)})")
+        self.objectives = tuple(Objective(n, DIRECTIONS[n]) for n in objectives)  # type: ignore[arg-type]
+        self.strategy_name = strategy if strategy != "auto" else default_strategy(len(objectives))
+        self.evaluations = evaluations if evaluations is not None or budget_s is not None else EVALUATIONS
+        self.budget_s, self.workers = budget_s, workers
+        self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe)
+        self.evaluator = Evaluator(self.space, task, device, self.recipe, seed)
+
+    def header(self) -> dict[str, Any]:
+        """What has to agree for a study to be continued."""
+        limits = self.device.limits
+        return {
+            "task": f"{self.task.name} {self.task.digest[:16]}", "space": self.space.name, "strategy": self.strategy_name,
+            "seed": self.seed, "device": self.device.name, "ram": limits.ram_bytes, "flash": limits.flash_bytes,
+            "latency": limits.latency_ms, "clock": limits.clock_hz, "recipe": self.recipe.to_json(),
+            "objectives": [o.name for o in self.objectives],
+        }
+
+    def run(self, folder: Path, record: Record, resume: bool) -> Study:
+        self.tell("check", 0.0, "is there a network that fits?")
+        self.feasible()
+        before = record.resume(self.header()) if resume else []
+        if not resume:
+            record.create(self.header())
+        told = self.search(record, before)
+        finalists = self.promote(told)
+        candidate, shell = self.measured(finalists)
+        trained = self.train(candidate)
+        return self.deploy(folder, record, candidate, trained, told, shell)
+
+    def feasible(self) -> None:
+        """Raise UserError with the nearest possible when no probe fits the limits."""
+        rng = np.random.default_rng(self.seed)
+        nearest: dict[str, float] = {}
+        for _ in range(PROBES):
+            candidate = self.space.sample(rng)
+            if self.evaluator.fits(candidate):
+                return
+            try:
+                cost = self.device.cost(self.evaluator.build(candidate).graph)
+            except (ValueError, UserError):
+                continue
+            found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
+            nearest = {k: min(v, nearest.get(k, v)) for k, v in found.items()}
+        if not nearest:
+            raise UserError(f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; choose another --space")
+        limits = self.device.limits
+        raise UserError(
+            f"nothing fits {_limits(limits)} on {self.device.name}: of {PROBES} networks of {self.space.name!r} the smallest "
+            f"need RAM {nearest['RAM']:,.0f} B, Flash {nearest['Flash']:,.0f} B, {nearest['latency']:.2f} ms (modelled); "
+            "raise the limits to at least these, or choose another --space"
+        )
+
+    def search(self, record: Record, before: list[Any]) -> list[Told]:
+        """Trials until the count or the search's share of the time."""
+        settings: dict[str, Any] = {"accept": self.evaluator.fits}
+        if self.strategy_name == "regularised-evolution":
+            expected = self.evaluations or 60
+            settings.update(population=max(6, expected // 4), sample=4, score=self.evaluator.capacity, pool=4)
+        elif self.strategy_name == "nsga2":
+            settings.update(population=max(8, (self.evaluations or 60) // 5))
+        strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
+        deadline = self.started + SEARCH_SHARE * self.budget_s if self.budget_s is not None else None
+        pool: Serial | Processes = Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
+        best: list[float] = []
+
+        def report(trial: Trial, metrics: dict[str, float], status: str) -> None:
+            if status == "ok":
+                best.append(min(metrics["loss"], *best[-1:]) if best else metrics["loss"])
+            words = f"trial {trial.number}: " + (
+                f"accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}, {metrics['macs'] / 1e3:,.0f} k MACs"
+                if status == "ok" else status
+            )
+            self.tell("search", self._share(strategy.asked, deadline), words)
+
+        self.tell("search", self._share(len(before), deadline), f"{self.strategy_name} over {self.space.name}")
+        try:
+            told = run(strategy, pool, record, Stop(self.evaluations, deadline), before=before, report=report)
+        finally:
+            pool.close()
+        good = [t for t in told if t.status == "ok"]
+        if not good:
+            raise UserError("every evaluation failed; lower the learning rate (--recipe rate=...) or look at the data")
+        self._metrics = {row.trial.number: row.metrics for row in record.rows() if row.status == "ok"}
+        return told
+
+    def _share(self, asked: int, deadline: float | None) -> float:
+        shares = []
+        if self.evaluations is not None:
+            shares.append(asked / self.evaluations)
+        if deadline is not None:
+            shares.append((time.monotonic() - self.started) / max(1e-9, deadline - self.started))
+        return min(1.0, max(shares, default=0.0))
+
+    def promote(self, told: list[Told]) -> list[Candidate]:
+        """Candidates from best to worst; the first few judged again by a longer training where data are plenty."""
+        ranked = sorted((t for t in told if t.status == "ok"), key=Told.order)
+        first, rest = ranked[:PROMOTED], ranked[PROMOTED:]
+        if len(self.task.train.y) > SMALL and len(first) > 1:
+            longer = []
+            for index, t in enumerate(first):
+                self.tell("promote", index / len(first), f"trial {t.trial.number}, {PROMOTION:g} times longer")
+                metrics = self.evaluator(Trial(t.trial.number, t.trial.candidate, PROMOTION))
+                longer.append((metrics["loss"], t))
+            first = [t for _, t in sorted(longer, key=lambda pair: pair[0])]
+        self.tell("promote", 1.0, f"best is trial {first[0].trial.number}")
+        return [t.trial.candidate for t in (*first, *rest)]
+
+    def measured(self, finalists: list[Candidate]) -> tuple[Candidate, Profile]:
+        """The first finalist whose artefact, with random weights, keeps every limit when it is really run."""
+        limits = self.device.limits
+        last = ""
+        for candidate in finalists:
+            build = self.evaluator.build(candidate)
+            self.tell("measure", 0.0, "compile the structure and run it once")
+            graph = build.graph.with_store(build.graph.store.initialise(build.graph, self.seed))
+            samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
+            profile = self.device.compile(quantise(graph, samples), build.options).profile()
+            last = broken(profile, limits)
+            if not last:
+                return candidate, profile
+        raise UserError(f"no finalist keeps the limits when measured: {last}; raise that limit a little")
+
+    def train(self, candidate: Candidate) -> Graph:
+        """The long training, on everything but the test set."""
+        build = self.evaluator.build(candidate)
+        split = self.task.train
+        x = self.task.inputs(split.x, build.graph.inputs[0].shape)
+        recipe = self.recipe.changed(build.recipe)
+        deadline = self.started + 0.97 * self.budget_s if self.budget_s is not None else None
+
+        def progress(share: float, numbers: dict[str, float]) -> None:
+            self.tell("train", share, f"loss {numbers['loss']:.4f}")
+
+        return train(build.graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
+
+    def deploy(
+        self, folder: Path, record: Record, candidate: Candidate, trained: Graph, told: list[Told], shell: Profile
+    ) -> Study:
+        """Quantise, compile, run the test set on the device, the host and the reference; write everything down."""
+        build = self.evaluator.build(candidate)
+        shape = trained.inputs[0].shape
+        self.tell("quantise", 0.0, "post-training, int8")
+        calibration = self.task.inputs(_spread(self.task.train.x, CALIBRATION), shape)
+        graph = _named(quantise(trained, calibration), self.task.name)
+        x = self.task.inputs(self.task.test.x, shape)
+        y = self.task.test.y
+        given = quantised_inputs(graph, x)
+        self.tell("compile", 0.0, "C and ELF")
+        program = self.device.compile(graph, build.options, folder)
+        host = get_device("host").compile(graph)
+        outputs: dict[str, np.ndarray] = {}
+        for index, (name, execute) in enumerate((("reference", graph.run), ("host", host.run), ("device", program.run))):
+            self.tell("run", index / 3, f"{len(y)} test samples, {name}")
+            outputs[name] = np.concatenate([execute(given[i : i + 256])[0] for i in range(0, len(given), 256)])
+        profile = program.profile(given[:1])
+        equal = bool(np.array_equal(outputs["device"], outputs["host"]) and np.array_equal(outputs["device"], outputs["reference"]))
+        guesses = outputs["device"].argmax(1)
+        confusion = np.zeros((len(self.task.classes),) * 2, int)
+        np.add.at(confusion, (y, guesses), 1)
+        accuracy = {
+            "float": evaluate(trained, x, y)["accuracy"],
+            "int8": float((outputs["reference"].argmax(1) == y).mean()),
+            "device": float((guesses == y).mean()),
+        }
+        save(trained, folder / "float")
+        result = {
+            "netwright": netwright.__version__, "accuracy": accuracy, "profile": profile.to_json(), "byte_equal": equal,
+            "samples": len(y), "evaluations": len(told), "seconds": round(time.monotonic() - self.started, 2),
+            "out": str(folder), "task": self.task.describe(), "device": self.device.to_json(), "space": self.space.name,
+            "strategy": self.strategy_name, "seed": self.seed, "candidate": json.loads(candidate.to_json()),
+            "violations": [str(v) for v in self.device.check(graph)] + ([broken(profile, self.device.limits)] if broken(profile, self.device.limits) else []),
+            "recipe": self.recipe.to_json(), "confusion": confusion.tolist(), "classes": list(self.task.classes),
+            "preprocessing": {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()},
+            "modelled": self.device.cost(graph).to_json(),
+        }
+        write_text(folder / "result.json", json.dumps(result, indent=1))
+        self.tell("done", 1.0, str(folder))
+        return Study(folder, result, graph, trained, program, told)
+
+
+def default_space(task: Task) -> str:
+    """A space for a kind of task: what usually wins there at microcontroller sizes."""
+    if task.kind == "vector":
+        return "mlp"
+    if task.kind == "image" and min(task.x.shape[2:]) >= 64:
+        return "mobilenet"
+    return "conv-small"
+
+
+def default_strategy(objectives: int) -> str:
+    """Evolution for one objective, NSGA-II for several."""
+    return "regularised-evolution" if objectives == 1 else "nsga2"
+
+
+def broken(profile: Profile, limits: Any) -> str:
+    """The first limit that a profile breaks, in words; empty when it keeps all."""
+    for name, used, limit, unit in (
+        ("RAM", profile.ram_total, limits.ram_bytes, "B"), ("Flash", profile.flash_total, limits.flash_bytes, "B"),
+        ("latency (modelled)", profile.latency_ms_modelled, limits.latency_ms, "ms"),
+    ):
+        if limit is not None and used > limit:
+            return f"{name} {used:,.6g} {unit} is over the limit of {limit:,.6g} {unit}"
+    return ""
+
+
+def _limits(limits: Any) -> str:
+    parts = []
+    if limits.ram_bytes is not None:
+        parts.append(f"RAM {limits.ram_bytes:,} B")
+    if limits.flash_bytes is not None:
+        parts.append(f"Flash {limits.flash_bytes:,} B")
+    if limits.latency_ms is not None:
+        parts.append(f"{limits.latency_ms:g} ms")
+    return ", ".join(parts) or "no limits"
+
+
+def _named(graph: Graph, name: str) -> Graph:
+    from dataclasses import replace
+
+    return replace(graph, name=name)
+
+
+def _spread(x: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` samples, evenly over the set."""
+    return x[np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)]
+
+
+def _writable(folder: Path) -> None:
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"netwright")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
+
+
+__all__ = ["Refused", "Study", "fit"]

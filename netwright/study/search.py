@@ -1,0 +1,72 @@
+"""The loop: ask, evaluate, tell, write down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netwright.errors import Refused
+from netwright.search import Strategy, Told, Trial, replay
+
+from .parallel import Processes, Serial
+from .record import Record, Row, events
+
+Report = Callable[[Trial, dict[str, float], str], None]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a search ends: after so many trials, or at a time (time.monotonic())."""
+
+    evaluations: int | None = None
+    deadline: float | None = None
+
+    def reached(self, asked: int) -> bool:
+        """Whether no further trial should begin."""
+        if self.evaluations is not None and asked >= self.evaluations:
+            return True
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+def run(
+    strategy: Strategy, workers: Serial | Processes, record: Record, stop: Stop, *,
+    before: list[Row] | None = None, report: Report | None = None,
+) -> list[Told]:
+    """Search until `stop`; returns everything told. `before` is a log to go on from: finished trials are not repeated,
+    trials that were cut off are evaluated again."""
+    cut_off: list[Trial] = []
+    if before:
+        replay(strategy, events(before))
+        cut_off = [row.trial for row in before if row.status is None]
+    running = 0
+    exhausted = False
+    while True:
+        while running < workers.capacity and not exhausted:
+            if cut_off:
+                workers.submit(cut_off.pop(0))
+                running += 1
+                continue
+            if stop.reached(strategy.asked):
+                break
+            try:
+                trial = strategy.ask()[0]
+            except Refused:
+                if not strategy.told and not running:
+                    raise
+                exhausted = True
+                break
+            record.asked(trial)
+            workers.submit(trial)
+            running += 1
+        if not running:
+            return strategy.told
+        for trial, result in workers.results():
+            running -= 1
+            failed = isinstance(result, Exception)
+            metrics = {} if isinstance(result, Exception) else result
+            status = "failed" if failed else "ok"
+            record.told(trial, metrics, status)
+            strategy.tell(trial, metrics, status)  # type: ignore[arg-type]
+            if report is not None:
+                report(trial, metrics, status)
