@@ -20,8 +20,7 @@ def fold(graph: Graph) -> Graph:
         if isinstance(node.op, BatchNorm):
             source = node.inputs[0]
             producer = graph.producers.get(source) if source is not None else None
-            alone = source is not None and len(graph.consumers[source]) == 1 and source not in graph.outputs
-            if producer is not None and alone and isinstance(producer.op, (Conv, ConvTranspose, Linear)):
+            if producer is not None and _takes_in(graph, producer, node):
                 into[node] = producer
     if not into:
         return graph
@@ -42,17 +41,27 @@ def fold(graph: Graph) -> Graph:
     return rebuild(graph, rule)
 
 
+def _takes_in(graph: Graph, layer: Node, norm: Node) -> bool:
+    """The layer's result goes nowhere else, its channels are the norm's, and all that is folded is parameters."""
+    y = layer.output
+    if not isinstance(layer.op, (Conv, ConvTranspose, Linear)) or (isinstance(layer.op, Linear) and len(y.shape) != 2):
+        return False
+    if len(graph.consumers[y]) > 1 or y in graph.outputs or any(s.after is y for s in graph.states):
+        return False
+    return all(v is None or v in graph.param_of for v in (*layer.inputs[1:], *norm.inputs[1:]))
+
+
 def _folded(b: Builder, graph: Graph, layer: Node, norm: Node) -> tuple[Value, Value]:
     assert isinstance(norm.op, BatchNorm)
     weight = layer.inputs[1]
     assert weight is not None
     scale, shift, mean, variance = (graph.constant(v) for v in norm.inputs[1:])
     old = graph.constant(weight)
-    w = b.param(f"{layer.name}.weight", weight.shape, init=None)
+    w = b.param(f"{layer.name}.weight", weight.shape, dtype=weight.dtype, init=None)
     channels = norm.inputs[1].shape  # type: ignore[union-attr]
-    bias = b.param(f"{layer.name}.bias", channels, init=None)
+    bias = b.param(f"{layer.name}.bias", channels, dtype=weight.dtype, init=None)
     if old is not None and scale is not None and shift is not None and mean is not None and variance is not None:
-        factor = scale / np.sqrt(variance + np.float32(norm.op.epsilon))
+        factor = scale / np.sqrt(variance + np.asarray(norm.op.epsilon, variance.dtype))
         b.store[w.name] = (old * _per_output(factor, old, layer)).astype(old.dtype)
         before = graph.constant(layer.inputs[2]) if len(layer.inputs) > 2 else None
         start = before if before is not None else np.zeros_like(mean)

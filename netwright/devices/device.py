@@ -77,6 +77,17 @@ class Profile:
     def flash_total(self) -> int:
         return sum(self.flash_bytes.values())
 
+    def broken(self, limits: Limits) -> str:
+        """The first limit that this profile breaks, in words; empty when it keeps all."""
+        for name, used, limit, unit in (
+            ("RAM", self.ram_total, limits.ram_bytes, "B"),
+            ("Flash", self.flash_total, limits.flash_bytes, "B"),
+            ("latency (modelled)", self.latency_ms_modelled, limits.latency_ms, "ms"),
+        ):
+            if limit is not None and used > limit:
+                return f"{name} {used:,.6g} {unit} is over the limit of {limit:,.6g} {unit}"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """The interface of the command line."""
         return {

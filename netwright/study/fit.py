@@ -221,7 +221,7 @@ class _Job:
             graph = build.graph.with_store(build.graph.store.initialise(build.graph, self.seed))
             samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
             profile = self.device.compile(quantise(graph, samples), build.options).profile()
-            last = broken(profile, limits)
+            last = profile.broken(limits)
             if not last:
                 return candidate, profile
         raise UserError(f"no finalist keeps the limits when measured: {last}; raise that limit a little")
@@ -274,7 +274,7 @@ class _Job:
             "samples": len(y), "evaluations": len(told), "seconds": round(time.monotonic() - self.started, 2),
             "out": str(folder), "task": self.task.describe(), "device": self.device.to_json(), "space": self.space.name,
             "strategy": self.strategy_name, "seed": self.seed, "candidate": json.loads(candidate.to_json()),
-            "violations": [str(v) for v in self.device.check(graph)] + ([broken(profile, self.device.limits)] if broken(profile, self.device.limits) else []),
+            "violations": [v for v in (profile.broken(self.device.limits),) if v],
             "recipe": self.recipe.to_json(), "confusion": confusion.tolist(), "classes": list(self.task.classes),
             "preprocessing": {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()},
             "modelled": self.device.cost(graph).to_json(),
@@ -296,17 +296,6 @@ def default_space(task: Task) -> str:
 def default_strategy(objectives: int) -> str:
     """Evolution for one objective, NSGA-II for several."""
     return "regularised-evolution" if objectives == 1 else "nsga2"
-
-
-def broken(profile: Profile, limits: Any) -> str:
-    """The first limit that a profile breaks, in words; empty when it keeps all."""
-    for name, used, limit, unit in (
-        ("RAM", profile.ram_total, limits.ram_bytes, "B"), ("Flash", profile.flash_total, limits.flash_bytes, "B"),
-        ("latency (modelled)", profile.latency_ms_modelled, limits.latency_ms, "ms"),
-    ):
-        if limit is not None and used > limit:
-            return f"{name} {used:,.6g} {unit} is over the limit of {limit:,.6g} {unit}"
-    return ""
 
 
 def _limits(limits: Any) -> str:

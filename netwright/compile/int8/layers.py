@@ -58,7 +58,7 @@ def linear(state: Lowering, node: Node) -> Value:
     array = state.graph.constant(weight)
     if array is None and state.ranges is not None:
         raise UserError(f"{node.name}: the weights of a linear layer must be constant to become int8")
-    x, array = _unflattened(state, source, x, array)
+    array = _channels_last(state, source, array)
     if len(x.shape) != 2:
         x = state.b(Reshape((-1, x.shape[-1])), x, name=f"{node.name}.rows")
     fused = state.fuse(node)
@@ -75,23 +75,13 @@ def _bias(state: Lowering, node: Node) -> np.ndarray | None:
     return state.graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
 
 
-def _unflattened(
-    state: Lowering, source: Value, x: Value, array: np.ndarray | None
-) -> tuple[Value, np.ndarray | None]:
-    """Where x is [N, C, H, W] flattened, read it channels last and permute the weights instead of the data."""
-    flat = state.graph.producers.get(source)
-    if flat is None or not isinstance(flat.op, Reshape) or len(source.shape) != 2:
-        return x, array
-    before = flat.inputs[0]
-    assert before is not None
-    if len(before.shape) not in (3, 4) or before not in state.made or before.shape[0] != source.shape[0]:
-        return x, array
-    image = state.made[before]
-    flattened = state.b(Reshape((0, -1)), image, name=f"{source.name}.flat")
-    if array is not None:
-        spatial = tuple(range(2, len(before.shape)))
-        array = array.reshape(-1, *before.shape[1:]).transpose(0, *spatial, 1).reshape(array.shape)
-    return flattened, array
+def _channels_last(state: Lowering, source: Value, array: np.ndarray | None) -> np.ndarray | None:
+    """Weights [O, C * H * W] with their columns in the order of an image that was flattened channels last."""
+    before = state.flattened.get(source)
+    if before is None or array is None:
+        return array
+    spatial = tuple(range(2, len(before.shape)))
+    return array.reshape(-1, *before.shape[1:]).transpose(0, *spatial, 1).reshape(array.shape)
 
 
 @lowers(BatchNorm)

@@ -10,6 +10,7 @@ import numpy as np
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Op, Quant, Type, Value
 from netwright.graph.ops.activation import Relu6
+from netwright.graph.ops.norm import BatchNorm
 from netwright.graph.ops.shape import Transpose
 from netwright.graph.ops.unary import Clip, Relu
 
@@ -74,6 +75,8 @@ class Lowering:
         self.b = Builder(graph.name)
         self.made: dict[Value, Value] = {}
         self.taken: set[Node] = set()  # activations that a layer took in
+        self.flattened: dict[Value, Value] = {}  # float vectors that a linear layer reads -> the image they were
+        self._kept = {*graph.outputs, *(s.after for s in graph.states)}
 
     def x(self, node: Node, index: int = 0) -> Value:
         """The int8 value of a node's input."""
@@ -92,18 +95,23 @@ class Lowering:
         return quant_of(*self.ranges[value.name])
 
     def fuse(self, node: Node) -> Fused:
-        """Take in a clamp that alone reads this node's output."""
+        """Take in a clamp that alone reads this node's output, and, where only structure counts, a batch norm."""
         output = node.output
-        readers = self.graph.consumers.get(output, [])
-        if len(readers) == 1 and output not in self.graph.outputs and not self._is_state(output):
-            clamp = clamp_of(readers[0].op)
-            if clamp is not None:
-                self.taken.add(readers[0])
-                return Fused(readers[0].output, clamp)
-        return Fused(output, None)
+        reader = self.only_reader(output)
+        if reader is not None and self.ranges is None and isinstance(reader.op, BatchNorm):
+            self.taken.add(reader)
+            output = reader.output
+            reader = self.only_reader(output)
+        clamp = clamp_of(reader.op) if reader is not None else None
+        if reader is None or clamp is None:
+            return Fused(output, None)
+        self.taken.add(reader)
+        return Fused(reader.output, clamp)
 
-    def _is_state(self, value: Value) -> bool:
-        return any(s.after is value for s in self.graph.states)
+    def only_reader(self, value: Value) -> Node | None:
+        """The one node that reads a value, if it is no output or state."""
+        readers = self.graph.consumers.get(value, ())
+        return readers[0] if len(readers) == 1 and value not in self._kept else None
 
     def limits(self, clamp: Range | None, out: Quant) -> dict[str, int]:
         """`low` and `high` of an int8 op for a clamp in reals."""
@@ -160,7 +168,8 @@ class Lowering:
 
 def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
     """The int8 form of a float graph; see the package's manual."""
-    graph = batchnorm.fold(dead.eliminate(graph))
+    if ranges is not None:
+        graph = batchnorm.fold(dead.eliminate(graph))
     state = Lowering(graph, ranges)
     for value in graph.inputs:
         permutation = TO_LAST.get(len(value.shape))
@@ -183,7 +192,7 @@ def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
     for held in graph.states:
         state.b.update(state.made[held.before], requantised(state, state.made[held.after], state.quant(held.before)))
     state.b.output(*(state.made[v] for v in graph.outputs))
-    return dead.eliminate(state.b.graph())
+    return state.b.graph()
 
 
 def requantised(state: Lowering, value: Value, quant: Quant) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netwright.errors import UserError
 from netwright.graph import Node, Value
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
+from netwright.graph.ops.linear import Linear
 from netwright.graph.ops.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from netwright.graph.ops.reduce import ReduceMean
 from netwright.graph.ops.resize import Resize
@@ -65,12 +66,18 @@ def mean(state: Lowering, node: Node) -> Value:
 
 @lowers(Reshape)
 def reshape(state: Lowering, node: Node) -> Value:
-    """Elements keep their channels-first order; nothing moves where only one order exists."""
+    """Elements keep their channels-first order, but for a linear layer, which permutes its weights instead."""
     source = node.inputs[0]
     assert source is not None
     op = node.op
     assert isinstance(op, Reshape)
-    x = state.first(state.x(node), len(source.shape))
+    rank = len(source.shape)
+    reader = state.only_reader(node.output)
+    if rank in (3, 4) and node.output.shape == (source.shape[0], source.type.size // source.shape[0]):
+        if reader is not None and isinstance(reader.op, Linear):
+            state.flattened[node.output] = source
+            return state.b(Reshape((0, -1)), state.x(node), name=node.name)
+    x = state.first(state.x(node), rank)
     y = state.b(Reshape(op.shape), x, name=node.name) if x.shape != node.output.shape else x
     return state.last(y, len(node.output.shape))
 

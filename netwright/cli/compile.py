@@ -1,0 +1,47 @@
+"""netwright compile"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Clock, DeviceName, Flash, Json, Latency, Out, Ram
+
+EXAMPLES = """Examples:
+
+netwright compile netwright-out/digits-cortex-m4 --device cortex-m7 -o build/
+
+netwright compile my-network --device board.toml --ram 16KB --json
+"""
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
+    device: DeviceName = "cortex-m4",
+    ram: Ram = None,
+    flash: Flash = None,
+    latency: Latency = None,
+    clock: Clock = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Readable C and an ELF for a device, run once on its emulator."""
+    from netwright import devices, load
+
+    from . import show
+
+    graph = load(model)
+    chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
+    program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
+    profile = program.profile()
+    violation = profile.broken(chosen.limits)
+    if as_json:
+        show.as_json({"profile": profile.to_json(), "violations": [violation] if violation else [], "out": str(program.folder)})
+    else:
+        show.profile(f"{graph.name} on {chosen.name}", profile)
+        if violation:
+            show.out.print(f"broken: {violation}", markup=False)
+        show.out.print(f"written to {program.folder}", markup=False, soft_wrap=True)
+    if violation:
+        raise typer.Exit(1)

@@ -1,0 +1,119 @@
+"""netwright fit"""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from .options import Clock, DeviceName, Flash, Json, Latency, Out, Ram
+
+EXAMPLES = """Examples:
+
+netwright fit digits --device cortex-m4 --ram 4KB --flash 32KB --latency 20ms
+
+netwright fit photos/ --device cortex-m7 --ram 256KB --flash 512KB --budget 30min
+
+netwright fit sensor.csv --label activity --window 64 --stride 32 --group person --device cortex-m4
+
+netwright fit train.npz --test test.npz --device board.toml --evaluations 50 --seed 1 --json
+"""
+
+
+def command(
+    task: Annotated[str, typer.Argument(help="A built-in task (digits), a folder of class subfolders of images or wav files, an .npz with x and y, or a .csv with --label.")],
+    device: DeviceName = "cortex-m4",
+    ram: Ram = None,
+    flash: Flash = None,
+    latency: Latency = None,
+    clock: Clock = None,
+    test: Annotated[Optional[str], typer.Option(help="Test set of the same kind; without one a stratified 20 % is held out.")] = None,
+    label: Annotated[Optional[str], typer.Option(help="Label column of a .csv.")] = None,
+    window: Annotated[Optional[int], typer.Option(help="Rows of a time-series window (.csv).")] = None,
+    stride: Annotated[Optional[int], typer.Option(help="Rows from one window to the next.")] = None,
+    group: Annotated[Optional[str], typer.Option(help="Column that no window may straddle, such as a person or a run.")] = None,
+    space: Annotated[str, typer.Option(help="Search space (see `netwright spaces`).")] = "auto",
+    strategy: Annotated[str, typer.Option(help="Search strategy (see `netwright strategies`).")] = "auto",
+    objective: Annotated[Optional[list[str]], typer.Option(help="loss, accuracy, latency_ms, ram_bytes, flash_bytes, macs; several times for a Pareto search.")] = None,
+    evaluations: Annotated[Optional[int], typer.Option(min=1, help="Candidates to train: reproducible to the bit with one worker.")] = None,
+    budget: Annotated[Optional[str], typer.Option(help="Time for everything: 15min, 2h.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that evaluate at once.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 0,
+    recipe: Annotated[Optional[list[str]], typer.Option(help="A recipe field, as rate=0.01 or epochs=40; several times.")] = None,
+    out: Out = None,
+    storage: Annotated[Optional[str], typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the study in --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search, train, quantise, compile and run: a network for a task that provably runs on a device."""
+    from netwright.devices.quantities import time_s
+    from netwright.report import write_report
+    from netwright.study import fit
+
+    from . import show
+
+    with show.progress(as_json) as listener:
+        study = fit(
+            task, device, ram=ram, flash=flash, latency=latency, clock=clock, space=space, strategy=strategy,
+            objectives=tuple(objective or ("loss",)), evaluations=evaluations,
+            budget_s=time_s(budget) if budget else None, workers=workers, seed=seed, out=out, storage=storage,
+            resume=resume, overwrite=overwrite, recipe=_fields(recipe or []), listener=listener,
+            test=test, label=label, window=window, stride=stride, group=group,
+        )
+    report = write_report(study.folder)
+    study.result["report"] = str(report)
+    if as_json:
+        show.as_json(study.result)
+    else:
+        _print(study.result)
+    if study.result["violations"] or not study.result["byte_equal"]:
+        raise typer.Exit(1)
+
+
+def _fields(texts: list[str]) -> dict[str, object]:
+    """`rate=0.01` -> {"rate": 0.01}. Raises UserError for anything else."""
+    from netwright.errors import UserError
+
+    values: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--recipe {text!r} is not of the form field=value")
+        try:
+            values[name] = int(value) if value.lstrip("-").isdigit() else float(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
+def _print(result: dict[str, object]) -> None:
+    from . import show
+
+    accuracy, profile, device, task = (result[k] for k in ("accuracy", "profile", "device", "task"))
+    assert isinstance(accuracy, dict) and isinstance(profile, dict) and isinstance(device, dict) and isinstance(task, dict)
+    ram, flash = sum(profile["ram_bytes"].values()), sum(profile["flash_bytes"].values())
+
+    def limit(key: str, form: str) -> str:
+        return form.format(device[key]) if device.get(key) is not None else "-"
+
+    parts = ", ".join(f"{k} {v:,}" for k, v in profile["ram_bytes"].items())
+    sections = ", ".join(f"{k} {v:,}" for k, v in profile["flash_bytes"].items())
+    show.table(
+        f"{task['name']} on {device['name']}", ("", "measured", "limit", ""),
+        [
+            ("accuracy on the device", f"{accuracy['device']:.2%}", "", f"int8; float {accuracy['float']:.2%}"),
+            ("test set", f"{result['samples']:,} samples", "", task["held_out"]),
+            ("byte-equal", "yes" if result["byte_equal"] else "NO", "", "device, host C and NumPy reference"),
+            ("RAM", f"{ram:,} B", limit("ram_bytes", "{:,} B"), parts),
+            ("Flash", f"{flash:,} B", limit("flash_bytes", "{:,} B"), sections),
+            ("instructions", f"{profile['instructions']:,}", "", f"{profile['macs']:,} MACs; {profile['compiler']}"),
+            ("latency (modelled)", f"{profile['latency_ms_modelled']:.3f} ms", limit("latency_ms", "{:g} ms"),
+             f"{profile['cycles_modelled']:,} cycles (modelled) at {device['clock_hz'] / 1e6:g} MHz"),
+            ("search", f"{result['evaluations']} networks", "", f"{result['strategy']} over {result['space']}, {result['seconds']:.0f} s in all"),
+        ],
+        right=(1, 2),
+    )
+    for violation in result["violations"]:  # type: ignore[attr-defined]
+        show.out.print(f"broken: {violation}", markup=False)
+    show.out.print(f"everything: {result['out']}\nreport:     {result['report']}", markup=False, soft_wrap=True)

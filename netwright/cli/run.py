@@ -1,0 +1,73 @@
+"""netwright run"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Json
+
+EXAMPLES = """Examples:
+
+netwright run netwright-out/digits-cortex-m4 --input x.npy --output y.npy
+
+netwright run wake-word --input hops.npy --output scores.npy --stream
+"""
+
+
+def command(
+    folder: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
+    input: Annotated[list[str], typer.Option("--input", "-i", help="An .npy of [n, ...] in the model's own layout and dtype; one an input.")],
+    output: Annotated[list[str], typer.Option("--output", "-o", help="Where the outputs go, as .npy; one an output.")],
+    entry: Annotated[str, typer.Option(help="Which function of the program.")] = "infer",
+    stream: Annotated[bool, typer.Option("--stream", help="Keep the state from sample to sample.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a compiled program on its device or emulator."""
+    import os
+    from pathlib import Path
+
+    import numpy as np
+
+    from netwright.devices.manifest import open_program
+    from netwright.errors import UserError
+
+    from . import show
+
+    program = open_program(folder)
+    arrays = [_read(path) for path in input]
+    results = program.run(*arrays, entry=entry, stream=stream)
+    if len(output) != len(results):
+        raise UserError(f"the program has {len(results)} outputs, {len(output)} --output given")
+    for path, array in zip(output, results):
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.{os.getpid()}.npy")
+        try:
+            np.save(beside, array)
+            os.replace(beside, target)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+        finally:
+            beside.unlink(missing_ok=True)
+    profile = program.profile(*[a[:1] for a in arrays], entry=entry)
+    limits = getattr(program, "limits", None)
+    violation = profile.broken(limits) if limits is not None else ""
+    if as_json:
+        show.as_json({"profile": profile.to_json(), "violations": [violation] if violation else [], "samples": len(arrays[0]), "output": output})
+    else:
+        show.profile(f"{len(arrays[0]):,} samples through {program.folder}", profile)
+        show.out.print(f"written: {', '.join(output)}", markup=False, soft_wrap=True)
+
+
+def _read(path: str) -> object:
+    import numpy as np
+
+    from netwright.errors import UserError
+
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: not a readable .npy file: {error}") from None

@@ -1,0 +1,1 @@
+"""Named networks built as Graphs, one flat file each."""
