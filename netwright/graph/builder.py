@@ -259,7 +259,7 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     """
     new: dict[Value, Value | None] = dict(zip(graph.inputs, inputs, strict=True))
     for param in graph.params:
-        new[param.value] = b.constant(graph.store.read(param), param.value.name)
+        new[param.value] = b.constant(graph.store.read(param), param.value.name, param.value.dtype)
     for node in graph.nodes:
         copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
         new.update(zip(node.outputs, copied.outputs, strict=True))

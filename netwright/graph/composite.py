@@ -25,11 +25,21 @@ def expansion(op: Composite, inputs: tuple[Type | None, ...]) -> Graph:
 
 
 def expand_all(graph: Graph) -> Graph:
-    """Replace every composite, also those inside expansions, by primitives."""
+    """Replace every composite, also those inside expansions, by primitives.
+
+    Results keep their names; what is inside is called `<node>.<op>`.
+    """
     from .builder import Builder, rebuild
 
     def rule(b: Builder, node: Any, inputs: tuple[Any, ...]) -> Any:
-        return node.op.expand(b, *inputs) if isinstance(node.op, Composite) else None
+        if not isinstance(node.op, Composite):
+            return None
+        with b.scope(node.name):
+            made = node.op.expand(b, *inputs)
+        for old, value in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+            if value.name.startswith(f"{node.name}."):
+                value.name = b.unique(old.name)
+        return made
 
     while any(isinstance(node.op, Composite) for node in graph.nodes):
         graph = rebuild(graph, rule)

@@ -60,7 +60,11 @@ class Node:
 
     @property
     def macs(self) -> int:
-        return self.op.macs(*(v.type if v is not None else None for v in self.inputs))  # type: ignore[arg-type]
+        key = (self.op, *[v.type if v is not None else None for v in self.inputs])
+        macs = _MACS.get(key)
+        if macs is None:
+            macs = _MACS[key] = self.op.macs(*key[1:])  # type: ignore[arg-type]
+        return macs
 
     def __repr__(self) -> str:
         outs = ", ".join(v.name for v in self.outputs)
@@ -205,6 +209,7 @@ class Graph:
 
 
 _SIGNATURES: dict[Op, str] = {}
+_MACS: dict[tuple[Any, ...], int] = {}
 
 
 def topological(nodes: Iterable[Node]) -> tuple[Node, ...]:

@@ -29,7 +29,7 @@ class Op:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if not cls.__name__.startswith("_"):
+        if not cls.__name__.startswith("_") and cls.__name__ != "Composite":
             cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
             OPS[cls.name] = cls
 
@@ -54,7 +54,7 @@ class Op:
         raise ValueError(f"{self.name} has no gradient: it is not differentiable")
 
     def attributes(self) -> dict[str, Any]:
-        """Attribute name -> value, in declaration order, defaults left out; a float is one also when given as an int."""
+        """Attribute name -> value, in declaration order, defaults left out; a float given as an int is a float."""
         given = {f: getattr(self, f.name) for f in fields(self)}
         return {
             f.name: float(value) if isinstance(f.default, float) else value

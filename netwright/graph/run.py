@@ -71,7 +71,7 @@ class Runner:
                         values.pop(read, None)
         for state in graph.states:
             self.states[state.name] = values[state.after]
-        return tuple(values[v] for v in graph.outputs), values
+        return tuple(np.asarray(values[v]) for v in graph.outputs), values
 
 
 def checked(name: str, type: Type, array: Any) -> np.ndarray:

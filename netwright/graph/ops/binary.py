@@ -18,6 +18,8 @@ from .common import need_same_dtype, scalar, torch_module, unbroadcast
 class _Binary(Op):
     def types(self, x: Type, y: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_same_dtype(self.name, x, y)
+        if x.dtype == "bool":
+            raise ValueError(f"{self.name} needs numbers, got bool")
         return (Type(broadcast(x.shape, y.shape), x.dtype),)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..builder import Builder
 from ..graph import Value
-from ..types import DTYPES, FLOATS, Type
+from ..types import FLOATS, Type
 
 
 def scalar(b: Builder, number: float, like: Value) -> Value:
     """A constant of `like`'s dtype that broadcasts against it."""
-    return b.constant(np.asarray(number, DTYPES[like.dtype]), f"c{number:g}".replace("-", "m").replace("+", ""))
+    return b.constant(number, f"c{number:g}".replace("-", "m").replace("+", ""), like.dtype)
 
 
 def unbroadcast(b: Builder, grad: Value, type: Type) -> Value:

@@ -13,7 +13,7 @@ from ..builder import Builder
 from ..graph import Node, Value
 from ..op import Op
 from ..types import Type
-from .common import need_same_dtype, torch_module
+from .common import need_float, need_same_dtype, torch_module
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Conv(Op):
         return stride, padding, dilation
 
     def types(self, x: Type, w: Type, bias: Type | None = None) -> tuple[Type, ...]:  # type: ignore[override]
+        need_float(x, self.name)
         need_same_dtype(self.name, x, w, bias)
         rank = len(x.shape) - 2
         if rank not in (1, 2) or len(w.shape) != rank + 2:
@@ -120,6 +121,7 @@ class ConvTranspose(Op):
         return stride, padding, dilation, self.output_padding or (0,) * rank
 
     def types(self, x: Type, w: Type, bias: Type | None = None) -> tuple[Type, ...]:  # type: ignore[override]
+        need_float(x, self.name)
         need_same_dtype(self.name, x, w, bias)
         rank = len(x.shape) - 2
         if rank not in (1, 2) or len(w.shape) != rank + 2 or x.shape[1] != w.shape[0] or x.shape[1] % self.groups:

@@ -18,6 +18,11 @@ def _need_index(index: Type, op: str) -> None:
     if index.dtype not in ("int64", "int32"):
         raise ValueError(f"{op} needs int32 or int64 indices, got {index.dtype}")
 
+def _from_front(index: Any, size: int) -> Any:
+    """A torch index without negatives, which count from the end."""
+    index = index.long()
+    return index.where(index >= 0, index + size)
+
 
 @dataclass(frozen=True)
 class Gather(Op):
@@ -38,8 +43,7 @@ class Gather(Op):
 
     def torch(self, x: Any, index: Any) -> Any:
         axis = self.axis % x.dim()
-        rows = index.reshape(-1)
-        rows = rows.where(rows >= 0, rows + x.shape[axis])
+        rows = _from_front(index.reshape(-1), x.shape[axis])
         return x.index_select(axis, rows).reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
@@ -76,9 +80,7 @@ class ScatterAdd(Op):
     def torch(self, x: Any, index: Any) -> Any:
         shape = list(x.shape)
         shape[self.axis] = self.size
-        rows = index.long()
-        rows = rows.where(rows >= 0, rows + self.size)
-        return x.new_zeros(shape).index_add(self.axis, rows, x)
+        return x.new_zeros(shape).index_add(self.axis, _from_front(index, self.size), x)
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
         return b(Gather(self.axis), dy, node.inputs[1]), None
@@ -104,7 +106,7 @@ class GatherElements(Op):
         return np.take_along_axis(x[within], index, axis=self.axis)
 
     def torch(self, x: Any, index: Any) -> Any:
-        return x.gather(self.axis, index.long())
+        return x.gather(self.axis, _from_front(index, x.shape[self.axis]))
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
         x, index = node.inputs
@@ -123,6 +125,9 @@ class ScatterElements(Op):
         _need_index(index, self.name)
         if x.shape != index.shape or len(x.shape) != len(self.shape):
             raise ValueError(f"scatter_elements of {list(x.shape)} with indices {list(index.shape)} into {self.shape}")
+        axis = axis_of(self.axis, len(x.shape), self.name)
+        if any(n > m for k, (n, m) in enumerate(zip(x.shape, self.shape)) if k != axis):
+            raise ValueError(f"scatter_elements of {list(x.shape)} along axis {axis} leaves {list(self.shape)}")
         return (Type(self.shape, x.dtype),)
 
     def numpy(self, x: Any, index: Any) -> Any:
@@ -133,7 +138,7 @@ class ScatterElements(Op):
         return out
 
     def torch(self, x: Any, index: Any) -> Any:
-        return x.new_zeros(self.shape).scatter_add(self.axis, index.long(), x)
+        return x.new_zeros(self.shape).scatter_add(self.axis, _from_front(index, self.shape[self.axis]), x)
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
         return b(GatherElements(self.axis), dy, node.inputs[1]), None

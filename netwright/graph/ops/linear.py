@@ -12,13 +12,14 @@ from ..builder import Builder
 from ..graph import Node, Value
 from ..op import Op
 from ..types import Type, broadcast
-from .common import need_same_dtype, torch_module, unbroadcast
+from .common import need_float, need_same_dtype, torch_module, unbroadcast
 
 
 class Linear(Op):
     """x [..., I], w [O, I], optional bias [O] -> x @ w.T + bias [..., O]."""
 
     def types(self, x: Type, w: Type, bias: Type | None = None) -> tuple[Type, ...]:  # type: ignore[override]
+        need_float(x, self.name)
         need_same_dtype(self.name, x, w, bias)
         if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[1]:
             raise ValueError(
@@ -44,11 +45,11 @@ class Linear(Op):
 
         x, w, *rest = node.inputs
         assert x is not None and w is not None
-        dx = b(Matmul(), dy, w)
         rows = math.prod(x.shape[:-1])
         flat_x = b(Reshape((rows, x.shape[-1])), x)
         flat_dy = b(Reshape((rows, w.shape[0])), dy)
         dw = b(Matmul(), b(Transpose((1, 0)), flat_dy), flat_x)
+        dx = b(Matmul(), dy, w) if len(x.shape) > 1 else b(Reshape(x.shape), b(Matmul(), flat_dy, w))
         db = b(ReduceSum(axes=(0,), keepdims=False), flat_dy) if rest and rest[0] is not None else None
         return (dx, dw, db) if rest else (dx, dw)
 

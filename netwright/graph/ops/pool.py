@@ -151,8 +151,8 @@ class AveragePool(_Pool):
         assert x is not None
         stride, padding = self.geometry()
         rank, channels = len(self.kernel), x.shape[1]
-        share = b(Div(), dy, b.constant(self.counts(x.shape[2:], x.dtype), "counts"))
-        ones = b.constant(np.ones((channels, 1, *self.kernel), x.dtype), "ones")
+        share = b(Div(), dy, b.constant(self.counts(x.shape[2:], x.dtype), "counts", x.dtype))
+        ones = b.constant(np.ones((channels, 1, *self.kernel)), "ones", x.dtype)
         extra = tuple(
             x.shape[2 + i] + padding[i] + padding[rank + i] - self.kernel[i] - (dy.shape[2 + i] - 1) * stride[i]
             for i in range(rank)

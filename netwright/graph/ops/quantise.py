@@ -117,12 +117,29 @@ class FakeQuantise(Op):
         return ((rounded + zero).clamp(bottom, top) - zero) * scale
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value | None, ...]:  # type: ignore[override]
+        from .binary import Add, Div, Maximum, Minimum, Sub
         from .common import scalar
-        from .compare import And, GreaterEqual, LessEqual, Where
+        from .compare import And, Greater, GreaterEqual, LessEqual, Where
+        from .unary import Abs, Neg, Round
 
         x, low, high = node.inputs
-        inside = b(And(), b(GreaterEqual(), x, low), b(LessEqual(), x, high))
-        return b(Where(), inside, dy, scalar(b, 0.0, dy)), None, None
+        zero = scalar(b, 0.0, dy)
+        levels = 2**self.bits - 1
+        if self.symmetric:
+            bottom, top = -(levels // 2), levels // 2
+            span, intervals = b(Maximum(), b(Abs(), low), b(Abs(), high)), top
+        else:
+            bottom, top = 0, levels
+            low, high = b(Minimum(), low, zero), b(Maximum(), high, zero)
+            span, intervals = b(Sub(), high, low), levels
+        scale = b(Div(), span, scalar(b, intervals, dy))
+        scale = b(Where(), b(Greater(), scale, zero), scale, scalar(b, 1.0, dy))
+        steps = b(Round(), b(Div(), x, scale))
+        if not self.symmetric:
+            steps = b(Add(), steps, b(Round(), b(Div(), b(Neg(), low), scale)))
+        above = b(GreaterEqual(), steps, scalar(b, bottom, dy))
+        below = b(LessEqual(), steps, scalar(b, top, dy))
+        return b(Where(), b(And(), above, below), dy, zero), None, None
 
 
 def _nonzero(scale: Any, lib: Any) -> Any:

@@ -12,7 +12,7 @@ from ..builder import Builder
 from ..graph import Node, Value
 from ..op import Op
 from ..types import Type
-from .common import axis_of, scalar
+from .common import axis_of, need_float, scalar
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class ReduceSum(_Reduce):
 
 class ReduceMean(_Reduce):
     """Arithmetic mean."""
+
+    def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        need_float(x, self.name)
+        return super().types(x)
 
     def numpy(self, x: Any) -> Any:
         return x.mean(axis=self._axes_of(x), keepdims=self.keepdims)

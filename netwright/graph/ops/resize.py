@@ -93,7 +93,7 @@ class Resize(Op):
         assert x is not None
         grad = dy
         for axis in range(2, len(x.shape)):
-            matrix = b.constant(self.matrix(x.shape[axis], dy.shape[axis], x.dtype), "resize")
+            matrix = b.constant(self.matrix(x.shape[axis], dy.shape[axis], x.dtype), "resize", x.dtype)
             order = [i for i in range(len(x.shape)) if i != axis] + [axis]
             back = tuple(order.index(i) for i in range(len(order)))
             grad = b(Transpose(back), b(Matmul(), b(Transpose(tuple(order)), grad), matrix))

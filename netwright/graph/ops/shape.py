@@ -15,6 +15,8 @@ from ..op import Op
 from ..types import Type, broadcast
 from .common import axis_of, need_same_dtype, torch_module, unbroadcast
 
+TO_END = 2**31 - 1  # as the end of a slice: however long the dimension is
+
 
 @dataclass(frozen=True)
 class Reshape(Op):
@@ -155,7 +157,10 @@ class Split(Op):
 
 @dataclass(frozen=True)
 class Slice(Op):
-    """x[starts[0]:ends[0]:steps[0], ...]: one triple a dimension, 0 <= start <= end <= size, step >= 1."""
+    """x[starts[0]:ends[0]:steps[0], ...]: one triple a dimension, 0 <= start <= end, step >= 1.
+
+    An end beyond the size is the size; give `TO_END` for the batch, so that it stays whole whatever is given.
+    """
 
     starts: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
@@ -167,23 +172,16 @@ class Slice(Op):
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         if not len(self.starts) == len(self.ends) == len(x.shape) or (self.steps and min(self.steps) < 1):
             raise ValueError(f"slice from {self.starts} to {self.ends} by {self.steps} of {list(x.shape)}")
-        if any(not 0 <= a <= z <= n for a, z, n in zip(self.starts, self.ends, x.shape)):
-            # a leading 1 stands for the batch, which may be larger at run time
+        if any(not (0 <= a <= z and a <= n) for a, z, n in zip(self.starts, self.ends, x.shape)):
             raise ValueError(f"slice from {self.starts} to {self.ends} leaves {list(x.shape)}")
         shape = tuple(len(range(n)[s]) for n, s in zip(x.shape, self._slices()))
         return (Type(shape, x.dtype, x.quant),)
 
-    def _for(self, batch: int) -> tuple[slice, ...]:
-        """A whole leading batch stays whole when more samples are given than the type says."""
-        first, *rest = self._slices()
-        whole = first.start == 0 and first.stop == 1 and batch > 1
-        return (slice(None), *rest) if whole else (first, *rest)
-
     def numpy(self, x: Any) -> Any:
-        return x[self._for(x.shape[0])] if x.ndim else x
+        return x[self._slices()]
 
     def torch(self, x: Any) -> Any:
-        return x[self._for(x.shape[0])] if x.dim() else x
+        return x[self._slices()]
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value, ...]:  # type: ignore[override]
         from .index import ScatterAdd
@@ -191,7 +189,7 @@ class Slice(Op):
         (x,) = node.inputs
         assert x is not None
         if all(s == 1 for s in self.steps):
-            ends = tuple(n - z for n, z in zip(x.shape, self.ends, strict=True))
+            ends = tuple(n - min(z, n) for n, z in zip(x.shape, self.ends, strict=True))
             return (b(Pad((*self.starts, *ends)), dy),)
         grad = dy
         for axis, cut in enumerate(self._slices()):
@@ -259,7 +257,7 @@ class Pad(Op):
 
 def zeros_like(b: Builder, v: Value) -> Value:
     """A value of zeros of the same type."""
-    return b(Expand(v.shape), b.constant(np.zeros((1,) * len(v.shape), v.dtype), "zero"))
+    return b(Expand(v.shape), b.constant(np.zeros((1,) * len(v.shape)), "zero", v.dtype))
 
 
 def flatten(b: Builder, v: Value) -> Value:

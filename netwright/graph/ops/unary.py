@@ -350,7 +350,7 @@ class Clip(_Unary):
         return np.clip(x, self.low, self.high).astype(x.dtype)
 
     def torch(self, x: Any) -> Any:
-        return x.clamp(self.low, self.high)
+        return x.clamp(self.low, self.high).to(x.dtype)
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value, ...]:  # type: ignore[override]
         from .compare import And, GreaterEqual, LessEqual, Where
