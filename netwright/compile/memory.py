@@ -15,6 +15,7 @@ from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantis
 from netwright.graph.ops.shape import Reshape
 
 ALIGNMENT = 4
+TRIES = 3000  # placements of the exact search before it gives up
 _ELEMENTWISE = (QAdd, QSub, QMul, QLookup, QRequantise)
 
 
@@ -66,7 +67,7 @@ def plan(graph: Graph, scratch: Callable[[Node], int] | None = None) -> Plan:
 
 def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> tuple[list[Buffer], dict[Node, int]]:
     steps = len(graph.nodes)
-    end = max(0, steps - 1)
+    end = steps  # outputs and states outlive the last node, so nothing may be written over them there
     stored = graph.param_of
     last: dict[Value, int] = {}
     for index, node in enumerate(graph.nodes):
@@ -155,9 +156,48 @@ def place(buffers: list[Buffer]) -> tuple[list[int], int, int]:
         if best is None or top < size:
             best, size = offsets, top
         if size == bound:
-            break
+            return offsets, size, bound
     assert best is not None
-    return best, size, bound
+    found = _within(buffers, bound)
+    return (found, bound, bound) if found is not None else (best, size, bound)
+
+
+def _within(buffers: list[Buffer], capacity: int) -> list[int] | None:
+    """Offsets inside `capacity` by depth-first search in order of birth, each buffer at an edge of a gap: the ends of
+    the arena first, which is how a chain of layers always fits. None when TRIES placements did not do."""
+    order = sorted(range(len(buffers)), key=lambda i: (buffers[i].first, -buffers[i].bytes))
+    offsets = [0] * len(buffers)
+    tries = 0
+
+    def edges(position: int) -> list[int]:
+        b = buffers[order[position]]
+        taken = sorted(
+            (offsets[j], offsets[j] + buffers[j].bytes)
+            for j in order[:position]
+            if buffers[j].first <= b.last and b.first <= buffers[j].last
+        )
+        found, at = [], 0
+        for start, stop in (*taken, (capacity, capacity)):
+            if start - at >= b.bytes:
+                found += [at, start - b.bytes]
+            at = max(at, stop)
+        ends = (0, capacity - b.bytes)
+        return sorted(dict.fromkeys(found), key=lambda o: (o not in ends, o))
+
+    stack = [edges(0)]
+    while stack:
+        if not stack[-1]:
+            stack.pop()
+            continue
+        tries += 1
+        if tries > TRIES:
+            return None
+        position = len(stack) - 1
+        offsets[order[position]] = stack[-1].pop(0)
+        if position + 1 == len(order):
+            return offsets
+        stack.append(edges(position + 1))
+    return None
 
 
 def _first_fit(buffers: list[Buffer], order: list[int]) -> list[int]:

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 
 from netwright.compile import batchnorm, constants, dead, int8
+from netwright.compile.int8.lowering import clamp_of
 from netwright.graph import Graph, Value
+from netwright.graph.ops.shape import Reshape
 from netwright.graph.types import FLOATS
 
 Range = tuple[float, float]
@@ -58,6 +60,10 @@ def layer_errors(graph: Graph, quantised: Graph, *samples: np.ndarray) -> list[t
     """(layer, signal-to-noise in dB) of each int8 value against its float value, worst first."""
     graph = prepared(graph)
     floats = {v.name: a for v, a in graph.runner().trace(*samples).items()}
+    for node in graph.nodes:  # an int8 layer that took in a clamp goes by the layer's name
+        readers = graph.consumers.get(node.output, [])
+        if len(readers) == 1 and clamp_of(readers[0].op) is not None:
+            floats[node.name] = floats[readers[0].name]
     from netwright.graph.ops.quantise import Dequantise, Quantise
 
     given = []
@@ -67,8 +73,11 @@ def layer_errors(graph: Graph, quantised: Graph, *samples: np.ndarray) -> list[t
         given.append(Quantise(value.type.quant).numpy(np.ascontiguousarray(moved)))
     found = []
     for value, array in quantised.runner().trace(*given).items():
+        producer = quantised.producers.get(value)
         if value.type.quant is None or value.name not in floats or value in quantised.param_of:
             continue
+        if producer is not None and isinstance(producer.op, Reshape):
+            continue  # loses nothing, and may hold another order of elements
         real = Dequantise(value.type.quant).numpy(array)
         truth = floats[value.name]
         truth = np.moveaxis(truth, 1, -1) if truth.ndim in (3, 4) else truth

@@ -106,10 +106,11 @@ def _conv(node: Node, op: QConv) -> Features:
     lengths = [(b - a) * c for a, b in xs] if op.dilation[1] == 1 else [c for a, b in xs for _ in range(a, b)]
     segments = rows * len(lengths)
     quads, tails = rows * sum(n // 4 for n in lengths), rows * sum(n % 4 for n in lengths)
-    family = "conv_padded" if any(op.padding) else "conv"  # without padding every segment has one constant length
+    # without padding every segment has one constant length; strides change what the compiler keeps in registers
+    family = "conv" if not any(op.padding) else "conv_padded" if op.stride == (1, 1) else "conv_padded_strided"
     return family, tuple(
         float(v)
-        for v in (1, pixels, pixels * o, pixels * (four + one), pixels * (four + one) * kh,
+        for v in (1, pixels, pixels * o, pixels * four * kh, pixels * one * kh,
                   segments * (four + one), quads * four, quads * one, tails * four, tails * one)
     )
 
@@ -127,7 +128,7 @@ def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out:
 
 def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:
     """What decides the size of a layer's code: which of the kernel's parts are there."""
-    if family in ("conv", "conv_padded"):
+    if family.startswith("conv"):
         return (1.0, float(values[6] > 0), float(values[7] + values[9] > 0), float(values[8] > 0))
     if family == "depthwise":
         return (1.0, float(values[3] > 0), float(values[7] > 0))

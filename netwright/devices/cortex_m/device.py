@@ -135,6 +135,7 @@ class CortexM(Device):
             "INPUT_BYTES": str(graph.inputs[0].type.bytes), "OUTPUT_BYTES": str(graph.outputs[0].type.bytes),
             "FLASH_ORIGIN": f"{self.board.flash_origin:#010x}", "FLASH_LENGTH": str(self._flash()),
             "RAM_ORIGIN": f"{self.board.ram_origin:#010x}", "RAM_LENGTH": str(self._ram()),
+            "ENTRIES": " ".join(f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")),
             "GCC_CPU": _GCC_CPUS[self.board.core],
         }
         files = {}

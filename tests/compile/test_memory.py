@@ -1,0 +1,99 @@
+"""The memory plan: no two live tensors overlap, nothing is below the bound, and chains meet it."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netwright.compile.memory import ALIGNMENT, Buffer, place, plan
+from netwright.graph import OPS, Builder, Quant, Type
+
+Q = Quant(0.1, 0)
+buffers = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(0, 6), st.integers(1, 40)).map(
+        lambda t: Buffer((), t[0], t[0] + t[1], t[2] * ALIGNMENT)
+    ),
+    min_size=1, max_size=14,
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(buffers)
+def test_buffers_alive_together_never_overlap(rectangles: list[Buffer]) -> None:
+    offsets, total, bound = place(rectangles)
+    assert total >= bound and total == max(o + b.bytes for o, b in zip(offsets, rectangles))
+    for i, (a, p) in enumerate(zip(rectangles, offsets)):
+        for b, q in zip(rectangles[:i], offsets):
+            if a.first <= b.last and b.first <= a.last:
+                assert p + a.bytes <= q or q + b.bytes <= p
+
+
+def chain(sizes: list[int], elementwise: bool = False) -> object:
+    b = Builder("chain")
+    v = b.input("x", Type((1, sizes[0]), "int8", Q))
+    for i, n in enumerate(sizes[1:]):
+        w = b.param(f"w{i}", (n, v.shape[1]), dtype="int8", init=None)
+        v = b(OPS["q_linear"](x=Q, out=Q), v, w, b.param(f"s{i}", (n,)), b.param(f"b{i}", (n,), dtype="int32"))
+        if elementwise:
+            v = b(OPS["q_requantise"](x=Q, out=Q), v)
+    b.output(v)
+    return b.graph()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 60).map(lambda n: 4 * n), min_size=2, max_size=9), st.booleans())
+def test_a_chain_needs_its_largest_neighbours_and_no_more(sizes: list[int], elementwise: bool) -> None:
+    made = plan(chain(sizes, elementwise))  # type: ignore[arg-type]
+    assert made.bytes == made.bound == max(a + b for a, b in zip(sizes, sizes[1:]))
+
+
+def test_a_reshape_costs_nothing_and_a_dying_input_is_overwritten() -> None:
+    b = Builder("views")
+    x = b.input("x", Type((1, 8, 8, 2), "int8", Q))
+    v = b(OPS["reshape"]((1, 128)), x)
+    w = b(OPS["q_requantise"](x=Q, out=Q), v)
+    b.output(w)
+    made = plan(b.graph())
+    assert made.bytes == 128 and made.at[x] == made.at[v] == made.at[w]
+
+
+def test_an_input_that_is_read_again_is_not_overwritten() -> None:
+    b = Builder("branch")
+    x = b.input("x", Type((1, 64), "int8", Q))
+    y = b(OPS["q_requantise"](x=Q, out=Q), x)
+    b.output(b(OPS["q_add"](x=Q, y=Q, out=Q), x, y))
+    made = plan(b.graph())
+    assert made.at[x] != made.at[y] and made.bytes == 128
+
+
+def test_states_keep_their_place_for_the_whole_step() -> None:
+    b = Builder("state")
+    x, s = b.input("x", Type((1, 32), "int8", Q)), b.state("s", Type((1, 32), "int8", Q))
+    y = b(OPS["q_add"](x=Q, y=Q, out=Q), x, s)
+    z = b(OPS["q_requantise"](x=Q, out=Q), y)
+    b.update(s, y)
+    b.output(z)
+    made = plan(b.graph())
+    places = [made.at[v] for v in (s, y, z)]
+    assert len(set(places)) == 3 and made.bytes == 96
+
+
+def test_scratch_shares_the_arena() -> None:
+    graph = chain([64, 32, 64])
+    made = plan(graph, scratch=lambda node: 40)  # type: ignore[arg-type]
+    assert made.bytes == 96 + 40 and len(made.scratch) == 2
+
+
+def test_the_plan_is_safe_on_branching_networks() -> None:
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "devices"))
+    from networks import random_int8
+
+    for seed in range(40):
+        graph, _ = random_int8(seed, layers=8)
+        made = plan(graph)
+        assert made.bound <= made.bytes <= 1.05 * made.bound + 8, (seed, made.bytes, made.bound)
+        assert np.all([o % ALIGNMENT == 0 for o in made.offsets])
