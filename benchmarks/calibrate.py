@@ -1,7 +1,7 @@
 """Fit the Cortex-M cost model to the emulator: python -m benchmarks.calibrate [--layers N] [--write].
 
-Random single layers are compiled, run and counted; two thirds fit the coefficients (non-negative least squares), the rest
-tell the error. With --write the coefficients replace netwright/devices/cortex_m/costs.toml.
+Random single layers are compiled, run and counted; two thirds fit the coefficients (non-negative least squares), the
+rest tell the error. With --write the coefficients replace netwright/devices/cortex_m/costs.toml.
 """
 
 from __future__ import annotations
@@ -64,7 +64,13 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
     elif family == "linear":
         i, o = int(rng.integers(4, 400)), int(rng.integers(1, 40))
         x = b.input("x", Type((1, i), "int8", X))
-        y = b(OPS["q_linear"](x=X, out=Y), x, tensor("w", (o, i), "int8"), tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
+        y = b(
+            OPS["q_linear"](x=X, out=Y),
+            x,
+            tensor("w", (o, i), "int8"),
+            tensor("s", (o,), "float32"),
+            tensor("b", (o,), "int32"),
+        )
     elif family in ("max_pool", "average_pool"):
         k, s = int(rng.integers(2, 4)), int(rng.integers(1, 3))
         pad = int(rng.integers(0, 2)) * (k // 2)
@@ -86,8 +92,22 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
     return b.graph()
 
 
-FAMILIES = ("conv", "conv_padded", "conv_padded_strided", "depthwise", "grouped", "linear", "max_pool", "average_pool", "sum", "product", "requantise", "lookup",
-            "copy", "move")
+FAMILIES = (
+    "conv",
+    "conv_padded",
+    "conv_padded_strided",
+    "depthwise",
+    "grouped",
+    "linear",
+    "max_pool",
+    "average_pool",
+    "sum",
+    "product",
+    "requantise",
+    "lookup",
+    "copy",
+    "move",
+)
 
 
 def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tuple[float, ...], Any]]:
@@ -121,21 +141,35 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="replace the coefficients that ship with netwright")
     options = parser.parse_args()
-    text = ["# Coefficients of the cost model, fitted by `python -m benchmarks.calibrate --write`; units: instructions,",
-            "# cycles (modelled by cycles.csv) and bytes of code for each feature of a kernel family (cost.py).", ""]
+    text = [
+        "# Coefficients of the cost model, fitted by `python -m benchmarks.calibrate --write`; units: instructions,",
+        "# cycles (modelled by cycles.csv) and bytes of code for each feature of a kernel family (cost.py).",
+        "",
+    ]
     for core in CORES:
         # the program around the layers: start-up, example, entry; a table look-up of one layer is about 24 bytes
         base_text = min(p.flash_bytes["text"] for _, p in measured(core, "lookup", 2, options.seed)) - 24.0
         text += [f"[{core}]", f'compiler = "{version()}"']
         sections = []
         for family in FAMILIES:
-            pairs = list(measured(core, family, options.layers if family.startswith("conv") or family in ("depthwise", "linear", "grouped") else options.layers // 3, options.seed))
+            pairs = list(
+                measured(
+                    core,
+                    family,
+                    options.layers
+                    if family.startswith("conv") or family in ("depthwise", "linear", "grouped")
+                    else options.layers // 3,
+                    options.seed,
+                )
+            )
             rows = np.array([f for f, _ in pairs])
             split = len(rows) * 2 // 3
             entry = {}
             line = f"{core:14s} {family:13s}"
             for kind in ("instructions", "cycles"):
-                target = np.array([getattr(p, "cycles_modelled" if kind == "cycles" else kind) for _, p in pairs], float)
+                target = np.array(
+                    [getattr(p, "cycles_modelled" if kind == "cycles" else kind) for _, p in pairs], float
+                )
                 held = fit(rows[:split], target[:split])
                 error = np.abs(rows[split:] @ held / target[split:] - 1)
                 entry[kind] = fit(rows, target)

@@ -1,13 +1,13 @@
 """netwright takes a task and a device and gives back a neural network that provably runs there.
 
-    import netwright
+import netwright
 
-    study = netwright.fit("digits", "cortex-m4", ram="4KB", flash="32KB", latency="20ms")
-    graph = netwright.load("netwright-out/digits-cortex-m4")     # Graph; graph.run(x) is the NumPy reference
-    device = netwright.device("cortex-m7", ram="64KB")
-    device.check(graph), device.cost(graph)                      # broken rules; modelled profile
-    program = device.compile(graph, out="build")
-    program.run(x), program.profile(x)                           # on the emulated core
+study = netwright.fit("digits", "cortex-m4", ram="4KB", flash="32KB", latency="20ms")
+graph = netwright.load("netwright-out/digits-cortex-m4")     # Graph; graph.run(x) is the NumPy reference
+device = netwright.device("cortex-m7", ram="64KB")
+device.check(graph), device.cost(graph)                      # broken rules; modelled profile
+program = device.compile(graph, out="build")
+program.run(x), program.profile(x)                           # on the emulated core
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .devices import get as device
     from .graph import load
-    from .study import fit
+    from .study import fit as fit
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "device", "fit", "load"]

@@ -61,14 +61,22 @@ def test_every_folder_of_the_package_has_a_row() -> None:
 
 def test_every_package_has_a_manual() -> None:
     short = [
-        str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("__init__.py")
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("__init__.py")
         if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert not short, short
 
 
-@pytest.mark.parametrize("statement", ["import netwright.graph", "import netwright.devices, netwright.compile.int8",
-                                       "import netwright.cli.app as a; a._register()", "import netwright.report"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import netwright.graph",
+        "import netwright.devices, netwright.compile.int8",
+        "import netwright.cli.app as a; a._register()",
+        "import netwright.report",
+    ],
+)
 def test_light_modules_do_not_load_torch(statement: str) -> None:
     code = f"{statement}; import sys; print([m for m in ('torch', 'optuna', 'scipy', 'onnx', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -76,16 +84,26 @@ def test_light_modules_do_not_load_torch(statement: str) -> None:
 
 
 def test_unicorn_is_imported_in_one_module_only() -> None:
-    users = [p.name for p in PACKAGE.rglob("*.py") if "import unicorn" in p.read_text() or "from unicorn" in p.read_text()]
+    users = [
+        p.name for p in PACKAGE.rglob("*.py") if "import unicorn" in p.read_text() or "from unicorn" in p.read_text()
+    ]
     assert users == ["emulator.py"]
 
 
 def test_files_stay_under_500_lines() -> None:
-    long = {str(p.relative_to(PACKAGE)): n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 500}
+    long = {
+        str(p.relative_to(PACKAGE)): n for p in PACKAGE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 500
+    }
     assert not long, long
 
 
 def test_no_unfinished_marks_or_package_hosts() -> None:
     words = ("TO" + "DO", "FIX" + "ME", "pypi" + ".org", "python" + "hosted")
-    found = [f"{p.name}: {w}" for p in PACKAGE.parent.rglob("*.py") if ".venv" not in p.parts for w in words if w in p.read_text()]
+    found = [
+        f"{p.name}: {w}"
+        for p in PACKAGE.parent.rglob("*.py")
+        if ".venv" not in p.parts
+        for w in words
+        if w in p.read_text()
+    ]
     assert not found, found

@@ -15,8 +15,12 @@ import netwright
 from netwright.errors import UserError
 
 app = typer.Typer(
-    name="netwright", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
-    rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]},
+    name="netwright",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Takes a task and a device and gives back a neural network that provably runs there.",
 )
 
@@ -27,8 +31,12 @@ def _version(show: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback(epilog="First steps: [bold]netwright fit digits --device cortex-m4 --ram 4KB --flash 32KB --latency 20ms[/bold]")
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+@app.callback(
+    epilog="First steps: [bold]netwright fit digits --device cortex-m4 --ram 4KB --flash 32KB --latency 20ms[/bold]"
+)
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     pass
 
 

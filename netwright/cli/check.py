@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,9 @@ netwright check my-network --device cortex-m0plus --ram 8KB --json
 
 def command(
     model: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
-    device: Annotated[Optional[str], typer.Option("--device", "-d", help="Only this device (or a board.toml); all when left out.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="Only this device (or a board.toml); all when left out.")
+    ] = None,
     ram: Ram = None,
     flash: Flash = None,
     latency: Latency = None,
@@ -43,13 +45,15 @@ def command(
         except UserError as error:
             violations, cost = [devices.Violation("M1", graph.name, str(error), "replace that op")], None
         found[chosen.name] = {
-            "fits": not violations, "violations": [vars(v) for v in violations],
+            "fits": not violations,
+            "violations": [vars(v) for v in violations],
             "profile": cost.to_json() if cost is not None else None,
         }
         limits = chosen.limits
         rows.append(
             (
-                chosen.name, "fits" if not violations else "does not fit",
+                chosen.name,
+                "fits" if not violations else "does not fit",
                 f"{show.size(cost.ram_total)} / {show.size(limits.ram_bytes)}" if cost else "-",
                 f"{show.size(cost.flash_total)} / {show.size(limits.flash_bytes)}" if cost else "-",
                 f"{cost.latency_ms_modelled:.2f} ms" if cost and cost.instructions else "-",
@@ -60,9 +64,11 @@ def command(
         show.as_json({"devices": found})
     else:
         title = f"{graph.name}: {graph.macs:,} MACs, {len(graph.nodes)} nodes"
-        show.table(title, ("device", "", "RAM (modelled)", "Flash (modelled)", "latency (modelled)"), rows, right=(2, 3, 4))
+        show.table(
+            title, ("device", "", "RAM (modelled)", "Flash (modelled)", "latency (modelled)"), rows, right=(2, 3, 4)
+        )
         for line in broken:
             show.out.print(line, markup=False, soft_wrap=True)
-    asked = [v for v in found.values()]
+    asked = list(found.values())
     if device and not asked[0]["fits"]:
         raise typer.Exit(1)

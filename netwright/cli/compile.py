@@ -37,7 +37,9 @@ def command(
     profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:
-        show.as_json({"profile": profile.to_json(), "violations": [violation] if violation else [], "out": str(program.folder)})
+        show.as_json(
+            {"profile": profile.to_json(), "violations": [violation] if violation else [], "out": str(program.folder)}
+        )
     else:
         show.profile(f"{graph.name} on {chosen.name}", profile)
         if violation:

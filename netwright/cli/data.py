@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ EXAMPLES = "Example: netwright data --data ~/netwright-data"
 
 
 def command(
-    data: Annotated[Optional[str], typer.Option(help="Folder of recorded data; else NETWRIGHT_DATA.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of recorded data; else NETWRIGHT_DATA.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the recorded data sets: found or not, what each is for, licence, public origin."""
@@ -24,5 +24,8 @@ def command(
     if as_json:
         show.as_json({"data": rows})
         return
-    show.table("", ("set", "", "for", "licence", "origin"),
-               [(r["name"], "found" if r["found"] else "not found", r["use"], r["licence"], r["origin"]) for r in rows])
+    show.table(
+        "",
+        ("set", "", "for", "licence", "origin"),
+        [(r["name"], "found" if r["found"] else "not found", r["use"], r["licence"], r["origin"]) for r in rows],
+    )

@@ -18,14 +18,23 @@ def command(as_json: Json = False) -> None:
         show.as_json({"devices": [d.to_json() for d in found]})
         return
     show.table(
-        "", ("device", "RAM", "Flash", "clock", "takes", "rules"),
+        "",
+        ("device", "RAM", "Flash", "clock", "takes", "rules"),
         [
-            (d.name, show.size(d.limits.ram_bytes), show.size(d.limits.flash_bytes),
-             f"{d.limits.clock_hz / 1e6:g} MHz" if d.limits.clock_hz else "-", ", ".join(d.limits.dtypes),
-             " ".join(r.id for r in d.rules))
+            (
+                d.name,
+                show.size(d.limits.ram_bytes),
+                show.size(d.limits.flash_bytes),
+                f"{d.limits.clock_hz / 1e6:g} MHz" if d.limits.clock_hz else "-",
+                ", ".join(d.limits.dtypes),
+                " ".join(r.id for r in d.rules),
+            )
             for d in found
         ],
         right=(1, 2, 3),
     )
-    for d in found[:1]:
-        show.table("rules", ("id", "phase", "statement"), sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}))
+    show.table(
+            "rules",
+            ("id", "phase", "statement"),
+            sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,27 +21,50 @@ netwright fit train.npz --test test.npz --device board.toml --evaluations 50 --s
 
 
 def command(
-    task: Annotated[str, typer.Argument(help="A built-in task (digits), a folder of class subfolders of images or wav files, an .npz with x and y, or a .csv with --label.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="A built-in task (digits), a folder of class subfolders of images or wav files, an .npz with x and y, "
+            "or a .csv with --label."
+        ),
+    ],
     device: DeviceName = "cortex-m4",
     ram: Ram = None,
     flash: Flash = None,
     latency: Latency = None,
     clock: Clock = None,
-    test: Annotated[Optional[str], typer.Option(help="Test set of the same kind; without one a stratified 20 % is held out.")] = None,
-    label: Annotated[Optional[str], typer.Option(help="Label column of a .csv.")] = None,
-    window: Annotated[Optional[int], typer.Option(help="Rows of a time-series window (.csv).")] = None,
-    stride: Annotated[Optional[int], typer.Option(help="Rows from one window to the next.")] = None,
-    group: Annotated[Optional[str], typer.Option(help="Column that no window may straddle, such as a person or a run.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Test set of the same kind; without one a stratified 20 % is held out.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label column of a .csv.")] = None,
+    window: Annotated[int | None, typer.Option(help="Rows of a time-series window (.csv).")] = None,
+    stride: Annotated[int | None, typer.Option(help="Rows from one window to the next.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column that no window may straddle, such as a person or a run.")
+    ] = None,
     space: Annotated[str, typer.Option(help="Search space (see `netwright spaces`).")] = "auto",
     strategy: Annotated[str, typer.Option(help="Search strategy (see `netwright strategies`).")] = "auto",
-    objective: Annotated[Optional[list[str]], typer.Option(help="loss, accuracy, latency_ms, ram_bytes, flash_bytes, macs; several times for a Pareto search.")] = None,
-    evaluations: Annotated[Optional[int], typer.Option(min=1, help="Candidates to train: reproducible to the bit with one worker.")] = None,
-    budget: Annotated[Optional[str], typer.Option(help="Time for everything: 15min, 2h.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that evaluate at once.")] = 1,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="loss, accuracy, latency_ms, ram_bytes, flash_bytes, macs; several times for a Pareto search."
+        ),
+    ] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(min=1, help="Candidates to train: reproducible to the bit with one worker.")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for everything: 15min, 2h.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that evaluate at once; 1, or one a core with --budget.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 0,
-    recipe: Annotated[Optional[list[str]], typer.Option(help="A recipe field, as rate=0.01 or epochs=40; several times.")] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="A recipe field, as rate=0.01 or epochs=40; several times.")
+    ] = None,
     out: Out = None,
-    storage: Annotated[Optional[str], typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the study in --out.")] = False,
     as_json: Json = False,
@@ -55,11 +78,30 @@ def command(
 
     with show.progress(as_json) as listener:
         study = fit(
-            task, device, ram=ram, flash=flash, latency=latency, clock=clock, space=space, strategy=strategy,
-            objectives=tuple(objective or ("loss",)), evaluations=evaluations,
-            budget_s=time_s(budget) if budget else None, workers=workers, seed=seed, out=out, storage=storage,
-            resume=resume, overwrite=overwrite, recipe=_fields(recipe or []), listener=listener,
-            test=test, label=label, window=window, stride=stride, group=group,
+            task,
+            device,
+            ram=ram,
+            flash=flash,
+            latency=latency,
+            clock=clock,
+            space=space,
+            strategy=strategy,
+            objectives=tuple(objective or ("loss",)),
+            evaluations=evaluations,
+            budget_s=time_s(budget) if budget else None,
+            workers=workers,
+            seed=seed,
+            out=out,
+            storage=storage,
+            resume=resume,
+            overwrite=overwrite,
+            recipe=_fields(recipe or []),
+            listener=listener,
+            test=test,
+            label=label,
+            window=window,
+            stride=stride,
+            group=group,
         )
     report = write_report(study.folder)
     study.result["report"] = str(report)
@@ -91,7 +133,9 @@ def _print(result: dict[str, object]) -> None:
     from . import show
 
     accuracy, profile, device, task = (result[k] for k in ("accuracy", "profile", "device", "task"))
-    assert isinstance(accuracy, dict) and isinstance(profile, dict) and isinstance(device, dict) and isinstance(task, dict)
+    assert (
+        isinstance(accuracy, dict) and isinstance(profile, dict) and isinstance(device, dict) and isinstance(task, dict)
+    )
     ram, flash = sum(profile["ram_bytes"].values()), sum(profile["flash_bytes"].values())
 
     def limit(key: str, form: str) -> str:
@@ -100,7 +144,8 @@ def _print(result: dict[str, object]) -> None:
     parts = ", ".join(f"{k} {v:,}" for k, v in profile["ram_bytes"].items())
     sections = ", ".join(f"{k} {v:,}" for k, v in profile["flash_bytes"].items())
     show.table(
-        f"{task['name']} on {device['name']}", ("", "measured", "limit", ""),
+        f"{task['name']} on {device['name']}",
+        ("", "measured", "limit", ""),
         [
             ("accuracy on the device", f"{accuracy['device']:.2%}", "", f"int8; float {accuracy['float']:.2%}"),
             ("test set", f"{result['samples']:,} samples", "", task["held_out"]),
@@ -108,9 +153,18 @@ def _print(result: dict[str, object]) -> None:
             ("RAM", f"{ram:,} B", limit("ram_bytes", "{:,} B"), parts),
             ("Flash", f"{flash:,} B", limit("flash_bytes", "{:,} B"), sections),
             ("instructions", f"{profile['instructions']:,}", "", f"{profile['macs']:,} MACs; {profile['compiler']}"),
-            ("latency (modelled)", f"{profile['latency_ms_modelled']:.3f} ms", limit("latency_ms", "{:g} ms"),
-             f"{profile['cycles_modelled']:,} cycles (modelled) at {device['clock_hz'] / 1e6:g} MHz"),
-            ("search", f"{result['evaluations']} networks", "", f"{result['strategy']} over {result['space']}, {result['seconds']:.0f} s in all"),
+            (
+                "latency (modelled)",
+                f"{profile['latency_ms_modelled']:.3f} ms",
+                limit("latency_ms", "{:g} ms"),
+                f"{profile['cycles_modelled']:,} cycles (modelled) at {device['clock_hz'] / 1e6:g} MHz",
+            ),
+            (
+                "search",
+                f"{result['evaluations']} networks",
+                "",
+                f"{result['strategy']} over {result['space']}, {result['seconds']:.0f} s in all",
+            ),
         ],
         right=(1, 2),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ EXAMPLES = "Example: netwright reproduce NAME --json"
 
 def command(
     name: Annotated[str, typer.Argument(help="A system (see `netwright systems`).")],
-    data: Annotated[Optional[str], typer.Option(help="Folder of recorded data; else NETWRIGHT_DATA.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder of recorded data; else NETWRIGHT_DATA.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -27,8 +27,19 @@ def command(
         show.as_json({"claims": rows})
     else:
         show.table(
-            name, ("claim", "published", "ours", "", "conditions", "note"),
-            [(r["claim"], r["published"], f"{r['ours']:.6g} {r['unit']}", "holds" if r["holds"] else "does not hold", r["conditions"], r["note"]) for r in rows],
+            name,
+            ("claim", "published", "ours", "", "conditions", "note"),
+            [
+                (
+                    r["claim"],
+                    r["published"],
+                    f"{r['ours']:.6g} {r['unit']}",
+                    "holds" if r["holds"] else "does not hold",
+                    r["conditions"],
+                    r["note"],
+                )
+                for r in rows
+            ],
             right=(2,),
         )
     if not all(r["holds"] for r in rows):

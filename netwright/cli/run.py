@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,10 @@ netwright run wake-word --input hops.npy --output scores.npy --stream
 
 def command(
     folder: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
-    input: Annotated[list[str], typer.Option("--input", "-i", help="An .npy of [n, ...] in the model's own layout and dtype; one an input.")],
+    input: Annotated[
+        list[str],
+        typer.Option("--input", "-i", help="An .npy of [n, ...] in the model's own layout and dtype; one an input."),
+    ],
     output: Annotated[list[str], typer.Option("--output", "-o", help="Where the outputs go, as .npy; one an output.")],
     entry: Annotated[str, typer.Option(help="Which function of the program.")] = "infer",
     stream: Annotated[bool, typer.Option("--stream", help="Keep the state from sample to sample.")] = False,
@@ -54,13 +57,20 @@ def command(
     limits = getattr(program, "limits", None)
     violation = profile.broken(limits) if limits is not None else ""
     if as_json:
-        show.as_json({"profile": profile.to_json(), "violations": [violation] if violation else [], "samples": len(arrays[0]), "output": output})
+        show.as_json(
+            {
+                "profile": profile.to_json(),
+                "violations": [violation] if violation else [],
+                "samples": len(arrays[0]),
+                "output": output,
+            }
+        )
     else:
         show.profile(f"{len(arrays[0]):,} samples through {program.folder}", profile)
         show.out.print(f"written: {', '.join(output)}", markup=False, soft_wrap=True)
 
 
-def _read(path: str) -> object:
+def _read(path: str) -> Any:
     import numpy as np
 
     from netwright.errors import UserError

@@ -39,9 +39,15 @@ def size(count: int | None) -> str:
 
 
 STAGES = {
-    "check": "checking the budget", "search": "searching", "promote": "judging the best longer",
-    "measure": "measuring the structure", "train": "training", "quantise": "quantising", "compile": "compiling",
-    "run": "running the test set", "done": "done",
+    "check": "checking the budget",
+    "search": "searching",
+    "promote": "judging the best longer",
+    "measure": "measuring the structure",
+    "train": "training",
+    "quantise": "quantising",
+    "compile": "compiling",
+    "run": "running the test set",
+    "done": "done",
 }
 
 
@@ -66,8 +72,12 @@ def progress(quiet: bool) -> Iterator[Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     with Progress(
-        TextColumn("{task.description:<26}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"), console=err,
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=err,
     ) as bars:
         known: dict[str, Any] = {}
 
@@ -85,10 +95,15 @@ def profile(title: str, found: Any) -> None:
     """A profile as a table."""
     kind = "measured" if found.measured else "modelled"
     table(
-        title, ("", kind, ""),
+        title,
+        ("", kind, ""),
         [
             ("instructions", f"{found.instructions:,}", f"{found.macs:,} MACs"),
-            ("latency (modelled)", f"{found.latency_ms_modelled:.3f} ms", f"{found.cycles_modelled:,} cycles (modelled)"),
+            (
+                "latency (modelled)",
+                f"{found.latency_ms_modelled:.3f} ms",
+                f"{found.cycles_modelled:,} cycles (modelled)",
+            ),
             ("RAM", size(found.ram_total), ", ".join(f"{k} {v:,}" for k, v in found.ram_bytes.items())),
             ("Flash", size(found.flash_total), ", ".join(f"{k} {v:,}" for k, v in found.flash_bytes.items())),
             ("compiler", "", found.compiler),

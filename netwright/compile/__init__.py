@@ -1,11 +1,11 @@
 """Graph -> Graph, without data: fold, fuse, lower to int8, differentiate; and the memory plan.
 
-    graph = dead.eliminate(graph)              # nodes that no output or state needs
-    graph = constants.fold(graph)              # nodes whose inputs are all known
-    graph = batchnorm.fold(graph)              # batch norm into the convolution or linear layer before it
-    graph = int8.lower(graph, ranges)          # float, channels first -> integers, channels last
-    plan  = memory.plan(graph)                 # where every tensor lies in one arena
-    grads = autodiff(graph, wrt)               # the gradient, in the same ops
+graph = dead.eliminate(graph)              # nodes that no output or state needs
+graph = constants.fold(graph)              # nodes whose inputs are all known
+graph = batchnorm.fold(graph)              # batch norm into the convolution or linear layer before it
+graph = int8.lower(graph, ranges)          # float, channels first -> integers, channels last
+plan  = memory.plan(graph)                 # where every tensor lies in one arena
+grads = autodiff(graph, wrt)               # the gradient, in the same ops
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ and the search stops as soon as one meets the bound, the largest sum of buffers 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from netwright.graph import Graph, Node, Value
@@ -111,8 +111,14 @@ def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> tuple[list[
 
 
 def _shared(
-    node: Node, position: int, index: int, v: Value, owner: dict[Value, int], spans: list[list[int]],
-    stored: dict[Value, object], forever: set[Value],
+    node: Node,
+    position: int,
+    index: int,
+    v: Value,
+    owner: dict[Value, int],
+    spans: list[list[int]],
+    stored: Mapping[Value, object],
+    forever: set[Value],
 ) -> int | None:
     """The buffer an output can share with an input: a view always, an elementwise result where the input dies."""
     if isinstance(node.op, Reshape):

@@ -1,8 +1,8 @@
 """Graph -> Graph with the help of data.
 
-    ranges = observe(graph, samples)                 # value name -> (low, high)
-    int8 = quantise(graph, samples)                  # post-training, per-channel weights, TFLite's arithmetic
-    report = layer_errors(graph, int8, samples)      # where quantisation loses most
+ranges = observe(graph, samples)                 # value name -> (low, high)
+int8 = quantise(graph, samples)                  # post-training, per-channel weights, TFLite's arithmetic
+report = layer_errors(graph, int8, samples)      # where quantisation loses most
 """
 
 from __future__ import annotations

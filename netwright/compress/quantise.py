@@ -41,7 +41,8 @@ def observe(graph: Graph, *samples: np.ndarray, method: Method = "minmax", tail:
                 seen.setdefault(value, []).append((low, high))
     merge = (min, max) if method == "minmax" else (np.mean, np.mean)
     return {
-        v.name: (float(merge[0]([r[0] for r in rows])), float(merge[1]([r[1] for r in rows]))) for v, rows in seen.items()
+        v.name: (float(merge[0]([r[0] for r in rows])), float(merge[1]([r[1] for r in rows])))
+        for v, rows in seen.items()
     }
 
 

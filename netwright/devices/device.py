@@ -137,9 +137,7 @@ class Entry:
 
     @classmethod
     def of(cls, graph: Graph) -> Entry:
-        return cls(
-            tuple((v.name, v.type) for v in graph.inputs), tuple((v.name, v.type) for v in graph.outputs)
-        )
+        return cls(tuple((v.name, v.type) for v in graph.inputs), tuple((v.name, v.type) for v in graph.outputs))
 
 
 class Program(Protocol):
@@ -213,7 +211,10 @@ class Device:
         return [v for rule in self.rules if rule.phase == "program" for v in rule.check(subject)]
 
     def compile(
-        self, graph: Graph | Mapping[str, Graph], options: Mapping[str, Any] | None = None, out: str | Path | None = None
+        self,
+        graph: Graph | Mapping[str, Graph],
+        options: Mapping[str, Any] | None = None,
+        out: str | Path | None = None,
     ) -> Program:
         """Artefacts in `out` (a cache folder when None). Raises UserError when a rule is broken."""
         raise NotImplementedError
@@ -222,8 +223,12 @@ class Device:
         """What `netwright devices` shows."""
         limits = self.limits
         return {
-            "name": self.name, "ram_bytes": limits.ram_bytes, "flash_bytes": limits.flash_bytes,
-            "clock_hz": limits.clock_hz, "latency_ms": limits.latency_ms, "dtypes": list(limits.dtypes),
+            "name": self.name,
+            "ram_bytes": limits.ram_bytes,
+            "flash_bytes": limits.flash_bytes,
+            "clock_hz": limits.clock_hz,
+            "latency_ms": limits.latency_ms,
+            "dtypes": list(limits.dtypes),
             "rules": [{"id": r.id, "phase": r.phase, "statement": r.statement, "source": r.source} for r in self.rules],
         }
 
@@ -239,7 +244,9 @@ def samples(inputs: tuple[Any, ...], entry: Entry) -> list[np.ndarray]:
         if array.shape == shape[1:] and shape[:1] == (1,):
             array = array[None]
         if array.dtype != np.dtype(type.dtype):
-            raise UserError(f"input {name!r} is {type.dtype}, got {array.dtype}; quantise it with scale and zero point of {type}")
+            raise UserError(
+                f"input {name!r} is {type.dtype}, got {array.dtype}; quantise it with scale and zero point of {type}"
+            )
         if array.shape[1:] != shape[1:] or (shape[:1] != (1,) and array.shape != shape):
             raise UserError(f"input {name!r} is [n{''.join(f', {d}' for d in shape[1:])}], got {list(array.shape)}")
         arrays.append(np.ascontiguousarray(array))

@@ -32,7 +32,11 @@ def names() -> list[str]:
 
 
 def get(
-    name: str, *, ram: str | int | None = None, flash: str | int | None = None, latency: str | float | None = None,
+    name: str,
+    *,
+    ram: str | int | None = None,
+    flash: str | int | None = None,
+    latency: str | float | None = None,
     clock: str | float | None = None,
 ) -> Device:
     """The device `name` (or a board file ending in .toml), with the user's budget in place of its own limits.

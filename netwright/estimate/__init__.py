@@ -4,8 +4,8 @@
     metrics = get("synflow")(graph)                # {"synflow": ...}: training-free, higher is better
     metrics = get("device-cost")(graph, device=device)
 
-An estimator is a function of a graph that returns named metrics; one file each, as `estimator`. Estimators that need more
-(a device, training) take it as a keyword.
+An estimator is a function of a graph that returns named metrics; one file each, as `estimator`. Estimators that need
+more (a device, training) take it as a keyword.
 """
 
 from __future__ import annotations

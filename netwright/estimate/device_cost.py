@@ -13,6 +13,8 @@ def estimator(graph: Graph, *, device: Device, options: Mapping[str, Any] | None
     """{"latency_ms", "ram_bytes", "flash_bytes", "instructions"} on `device`."""
     cost = device.cost(graph, options)
     return {
-        "latency_ms": cost.latency_ms_modelled, "ram_bytes": float(cost.ram_total),
-        "flash_bytes": float(cost.flash_total), "instructions": float(cost.instructions),
+        "latency_ms": cost.latency_ms_modelled,
+        "ram_bytes": float(cost.ram_total),
+        "flash_bytes": float(cost.flash_total),
+        "instructions": float(cost.instructions),
     }

@@ -13,8 +13,13 @@ Data = tuple[np.ndarray, np.ndarray]
 
 
 def estimator(
-    graph: Graph, *, train: Callable[..., Any], evaluate: Callable[..., dict[str, float]], recipe: Any,
-    folds: Sequence[tuple[Data, Data]], seed: int = 0,
+    graph: Graph,
+    *,
+    train: Callable[..., Any],
+    evaluate: Callable[..., dict[str, float]],
+    recipe: Any,
+    folds: Sequence[tuple[Data, Data]],
+    seed: int = 0,
 ) -> dict[str, float]:
     """{"loss", "accuracy"} on the held-out part, mean over `folds` of (training, validation) arrays.
 

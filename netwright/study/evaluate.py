@@ -74,7 +74,8 @@ class Evaluator:
         build = self.build(trial.candidate)
         graph = build.graph
         metrics = {
-            **estimator("macs")(graph), **estimator("parameters")(graph),
+            **estimator("macs")(graph),
+            **estimator("parameters")(graph),
             **estimator("device-cost")(graph, device=self.device, options=build.options),
         }
         folds = self.folds(graph.inputs[0].shape)

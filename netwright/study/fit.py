@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ import numpy as np
 
 import netwright
 from netwright import spaces, tasks
-from netwright.compress import quantise
+from netwright.compile import fake_quantise
+from netwright.compress import observe, quantise
+from netwright.compress.quantise import prepared
 from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
 from netwright.errors import Refused, UserError
@@ -31,6 +33,7 @@ from netwright.spaces import Candidate, Space
 from netwright.tasks import Task
 from netwright.train import Recipe, default_recipe, evaluate, train
 
+from . import facts
 from .evaluate import SMALL, Evaluator, quantised_inputs
 from .parallel import Processes, Serial
 from .record import Record
@@ -42,6 +45,10 @@ PROMOTION = 4.0  # times the samples of a short training
 CALIBRATION = 512
 PROBES = 300
 SEARCH_SHARE = 0.45  # of a time budget; the rest is for promotion and the final training
+LONGER = 3.0  # times the epochs of a final training that a time budget may fill
+EMULATED_PER_SECOND = 200e6  # instructions; reserves time for the test set
+LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
+TUNING = 0.1  # of the final training's epochs, for that
 DIRECTIONS = {"loss": "min", "accuracy": "max", "latency_ms": "min", "ram_bytes": "min", "flash_bytes": "min",
               "macs": "min", "parameters": "min", "instructions": "min"}
 Listener = Callable[[str, float, str], None]  # stage, share done (0..1), words
@@ -63,7 +70,7 @@ def fit(
     task: str | Task, device: str | Device, *, ram: str | int | None = None, flash: str | int | None = None,
     latency: str | float | None = None, clock: str | float | None = None, space: str = "auto",
     strategy: str = "auto", objectives: tuple[str, ...] = ("loss",), evaluations: int | None = None,
-    budget_s: float | None = None, workers: int = 1, seed: int = 0, out: str | Path | None = None,
+    budget_s: float | None = None, workers: int | None = None, seed: int = 0, out: str | Path | None = None,
     storage: str | None = None, resume: bool = False, overwrite: bool = False,
     recipe: Mapping[str, Any] | None = None, listener: Listener | None = None, **source: Any,
 ) -> Study:
@@ -78,6 +85,12 @@ def fit(
         get_device(device, ram=ram, flash=flash, latency=latency, clock=clock) if isinstance(device, str) else device,
         space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), started, tell,
     )
+    job.settings = {
+        "task": str(task) if isinstance(task, str) else task.name, "device": device if isinstance(device, str) else device.name,
+        "ram": ram, "flash": flash, "latency": latency, "clock": clock, "space": space, "strategy": strategy,
+        "objectives": list(objectives), "evaluations": evaluations, "budget_s": budget_s, "workers": workers, "seed": seed,
+        "recipe": dict(recipe or {}), **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
+    }
     folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
     _writable(folder)
     record = Record(storage or folder / "study.journal", "search" if storage is None else str(folder), job.space, job.objectives)
@@ -96,7 +109,7 @@ class _Job:
 
     def __init__(
         self, task: Task, device: Device, space: str, strategy: str, objectives: tuple[str, ...],
-        evaluations: int | None, budget_s: float | None, workers: int, seed: int, recipe: dict[str, Any],
+        evaluations: int | None, budget_s: float | None, workers: int | None, seed: int, recipe: dict[str, Any],
         started: float, tell: Listener,
     ) -> None:
         self.task, self.device, self.seed, self.started, self.tell = task, device, seed, started, tell
@@ -107,7 +120,10 @@ class _Job:
         self.objectives = tuple(Objective(n, DIRECTIONS[n]) for n in objectives)  # type: ignore[arg-type]
         self.strategy_name = strategy if strategy != "auto" else default_strategy(len(objectives))
         self.evaluations = evaluations if evaluations is not None or budget_s is not None else EVALUATIONS
-        self.budget_s, self.workers = budget_s, workers
+        self.budget_s = budget_s
+        self.workers = workers or (1 if budget_s is None else min(8, os.cpu_count() or 1))
+        self.settings: dict[str, Any] = {}  # as given, for whoever wants to repeat the study
+        self.drawn: dict[str, int | None] = {}
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe)
         self.evaluator = Evaluator(self.space, task, device, self.recipe, seed)
 
@@ -128,10 +144,10 @@ class _Job:
         if not resume:
             record.create(self.header())
         told = self.search(record, before)
-        finalists = self.promote(told)
-        candidate, shell = self.measured(finalists)
-        trained = self.train(candidate)
-        return self.deploy(folder, record, candidate, trained, told, shell)
+        candidate, shell = self.measured(self.promote(told))
+        trained = self.train(candidate, shell)
+        trained, graph = self.quantised(candidate, trained)
+        return self.deploy(folder, record, candidate, trained, graph, told)
 
     def feasible(self) -> None:
         """Raise UserError with the nearest possible when no probe fits the limits."""
@@ -164,6 +180,10 @@ class _Job:
             settings.update(population=max(6, expected // 4), sample=4, score=self.evaluator.capacity, pool=4)
         elif self.strategy_name == "nsga2":
             settings.update(population=max(8, (self.evaluations or 60) // 5))
+        # how many first trials are drawn at random (None: all), each the best of `pool` draws by the strategy's score
+        self.drawn = {
+            "random": settings.get("population", 0) if self.strategy_name != "random" else None, "pool": settings.get("pool", 1),
+        }
         strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
         deadline = self.started + SEARCH_SHARE * self.budget_s if self.budget_s is not None else None
         pool: Serial | Processes = Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
@@ -226,28 +246,58 @@ class _Job:
                 return candidate, profile
         raise UserError(f"no finalist keeps the limits when measured: {last}; raise that limit a little")
 
-    def train(self, candidate: Candidate) -> Graph:
-        """The long training, on everything but the test set."""
+    def train(self, candidate: Candidate, shell: Profile) -> Graph:
+        """The long training, on everything but the test set; a time budget ends it in time to run the test set."""
         build = self.evaluator.build(candidate)
         split = self.task.train
         x = self.task.inputs(split.x, build.graph.inputs[0].shape)
         recipe = self.recipe.changed(build.recipe)
-        deadline = self.started + 0.97 * self.budget_s if self.budget_s is not None else None
+        deadline = None
+        if self.budget_s is not None:
+            reserve = 10 + 1.5 * len(self.task.test.y) * (shell.instructions / EMULATED_PER_SECOND + 0.001)
+            deadline = self.started + max(0.6 * self.budget_s, 0.98 * self.budget_s - reserve)
+            recipe = replace(recipe, epochs=recipe.epochs * LONGER)
 
         def progress(share: float, numbers: dict[str, float]) -> None:
             self.tell("train", share, f"loss {numbers['loss']:.4f}")
 
         return train(build.graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
 
-    def deploy(
-        self, folder: Path, record: Record, candidate: Candidate, trained: Graph, told: list[Told], shell: Profile
-    ) -> Study:
-        """Quantise, compile, run the test set on the device, the host and the reference; write everything down."""
-        build = self.evaluator.build(candidate)
+    def quantised(self, candidate: Candidate, trained: Graph) -> tuple[Graph, Graph]:
+        """(float, int8): post-training quantisation, and quantisation-aware training where that loses too much.
+
+        Judged on training samples: the test set chooses nothing.
+        """
         shape = trained.inputs[0].shape
         self.tell("quantise", 0.0, "post-training, int8")
-        calibration = self.task.inputs(_spread(self.task.train.x, CALIBRATION), shape)
-        graph = _named(quantise(trained, calibration), self.task.name)
+        rows = np.linspace(0, len(self.task.train.y) - 1, min(1000, len(self.task.train.y))).astype(int)
+        x, y = self.task.inputs(self.task.train.x[rows], shape), self.task.train.y[rows]
+        calibration = x[:: max(1, len(x) // CALIBRATION)]
+
+        def accuracy(graph: Graph) -> float:
+            return float((graph.run(quantised_inputs(graph, x))[0].argmax(1) == y).mean())
+
+        graph = quantise(trained, calibration)
+        lost = evaluate(trained, x, y)["accuracy"] - accuracy(graph)
+        if lost > LOST:
+            self.tell("quantise", 0.3, f"{100 * lost:.1f} points lost on training samples: quantisation-aware training")
+            folded = prepared(trained)
+            fake = fake_quantise.insert(folded, observe(folded, calibration))
+            base = self.recipe
+            recipe = replace(base, epochs=base.epochs * TUNING, rate=base.rate / 20, ema=0.0, precision="float32")
+            inputs = self.task.inputs(self.task.train.x, shape)
+            tuned = fake_quantise.remove(train(fake, inputs, self.task.train.y, recipe, seed=self.seed).graph)
+            better = quantise(tuned, calibration)
+            if accuracy(better) > accuracy(graph):
+                trained, graph = tuned, better
+        return trained, replace(graph, name=self.task.name)
+
+    def deploy(
+        self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph, told: list[Told]
+    ) -> Study:
+        """Compile, run the test set on the device, the host and the reference; write everything down."""
+        build = self.evaluator.build(candidate)
+        shape = trained.inputs[0].shape
         x = self.task.inputs(self.task.test.x, shape)
         y = self.task.test.y
         given = quantised_inputs(graph, x)
@@ -277,8 +327,14 @@ class _Job:
             "violations": [v for v in (profile.broken(self.device.limits),) if v],
             "recipe": self.recipe.to_json(), "confusion": confusion.tolist(), "classes": list(self.task.classes),
             "preprocessing": {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()},
-            "modelled": self.device.cost(graph).to_json(),
+            "modelled": {**self.device.cost(graph).to_json(), "layers": facts.layers(self.device.cost(graph))},
+            "search": {
+                "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives], "drawn": self.drawn,
+                "chosen": next((t.trial.number for t in told if t.trial.candidate == candidate), None),
+            },
+            "settings": self.settings, "versions": facts.versions(),
         }
+        write_text(folder / "trials.json", json.dumps(facts.trials(record.rows())))
         write_text(folder / "result.json", json.dumps(result, indent=1))
         self.tell("done", 1.0, str(folder))
         return Study(folder, result, graph, trained, program, told)
@@ -307,17 +363,6 @@ def _limits(limits: Any) -> str:
     if limits.latency_ms is not None:
         parts.append(f"{limits.latency_ms:g} ms")
     return ", ".join(parts) or "no limits"
-
-
-def _named(graph: Graph, name: str) -> Graph:
-    from dataclasses import replace
-
-    return replace(graph, name=name)
-
-
-def _spread(x: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` samples, evenly over the set."""
-    return x[np.linspace(0, len(x) - 1, min(count, len(x))).astype(int)]
 
 
 def _writable(folder: Path) -> None:

@@ -14,7 +14,12 @@ from netwright.search import Objective, Trial
 from netwright.spaces import Candidate, Space
 
 _TRACE, _NUMBER, _METRICS, _STATUS, _ORDER, _BEFORE = (
-    "trace", "number", "metrics", "status", "told_order", "told_before"
+    "trace",
+    "number",
+    "metrics",
+    "status",
+    "told_order",
+    "told_before",
 )
 HEADER = "netwright"
 
@@ -56,7 +61,7 @@ class Record:
         """Begin a new log. Raises UserError when there is one already."""
         if self.exists():
             raise UserError(f"there is already a study {self._name!r} in the storage; continue it with --resume")
-        directions = ["minimize" if g.direction == "min" else "maximize" for g in self._goals]
+        directions: list[Any] = ["minimize" if g.direction == "min" else "maximize" for g in self._goals]
         self._study = self._optuna.create_study(storage=self._storage, study_name=self._name, directions=directions)
         self._study.set_user_attr(HEADER, json.dumps(header, sort_keys=True))
 
@@ -90,8 +95,11 @@ class Record:
             fidelity, resumed = attrs.get("fidelity"), attrs.get("resume_from")
             found.append(
                 Row(
-                    Trial(number, candidate, fidelity, resumed), dict(attrs.get(_METRICS, {})),
-                    attrs[_STATUS] if done else None, int(attrs.get(_ORDER, -1)), int(attrs[_BEFORE]),
+                    Trial(number, candidate, fidelity, resumed),
+                    dict(attrs.get(_METRICS, {})),
+                    attrs[_STATUS] if done else None,
+                    int(attrs.get(_ORDER, -1)),
+                    int(attrs[_BEFORE]),
                 )
             )
         return iter(sorted(found, key=lambda row: row.trial.number))

@@ -30,8 +30,13 @@ class Stop:
 
 
 def run(
-    strategy: Strategy, workers: Serial | Processes, record: Record, stop: Stop, *,
-    before: list[Row] | None = None, report: Report | None = None,
+    strategy: Strategy,
+    workers: Serial | Processes,
+    record: Record,
+    stop: Stop,
+    *,
+    before: list[Row] | None = None,
+    report: Report | None = None,
 ) -> list[Told]:
     """Search until `stop`; returns everything told. `before` is a log to go on from: finished trials are not repeated,
     trials that were cut off are evaluated again."""

@@ -74,8 +74,13 @@ def reproduce(
         found = claim.measure(place, seed)
         rows.append(
             {
-                "claim": claim.claim, "published": claim.published, "conditions": claim.conditions, "ours": found.value,
-                "unit": claim.unit, "holds": found.holds, "note": found.note,
+                "claim": claim.claim,
+                "published": claim.published,
+                "conditions": claim.conditions,
+                "ours": found.value,
+                "unit": claim.unit,
+                "holds": found.holds,
+                "note": found.note,
             }
         )
     return rows

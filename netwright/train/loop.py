@@ -44,9 +44,16 @@ def _autocast(recipe: Recipe, size: int, device: torch.device) -> bool:
 
 
 def train(
-    graph: Graph, x: np.ndarray, y: np.ndarray, recipe: Recipe, *, seed: int = 0,
-    validation: tuple[np.ndarray, np.ndarray] | None = None, progress: Progress | None = None,
-    device: torch.device | None = None, deadline: float | None = None,
+    graph: Graph,
+    x: np.ndarray,
+    y: np.ndarray,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    progress: Progress | None = None,
+    device: torch.device | None = None,
+    deadline: float | None = None,
 ) -> Trained:
     """Train on x float32 [n, ...], y int64 [n] with cross-entropy; returns the averaged weights.
 

@@ -76,8 +76,12 @@ def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
     else:
         augment = Augment(noise=0.03)
     return Recipe(
-        epochs, 64 if small else 128, rate=6e-3 if small else 8e-3, warmup=0.15 if small else 0.2,
-        ema=0.998 if small else 0.999, augment=augment,
+        epochs,
+        64 if small else 128,
+        rate=6e-3 if small else 8e-3,
+        warmup=0.15 if small else 0.2,
+        ema=0.998 if small else 0.999,
+        augment=augment,
     )
 
 

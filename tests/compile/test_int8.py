@@ -19,15 +19,25 @@ def with_weights(graph: Graph, seed: int = 0) -> Graph:
 
 def logits(graph: Graph, quantised: Graph, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Float logits, and those of the int8 network as reals."""
-    given = OPS["quantise"](quantised.inputs[0].type.quant).numpy(np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x)
+    given = OPS["quantise"](quantised.inputs[0].type.quant).numpy(
+        np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x
+    )
     (codes,) = quantised.run(given)
     quant = quantised.outputs[0].type.quant
     assert quant is not None
     return graph.run(x)[0], (codes.astype(float) - quant.zero) * quant.scale
 
 
-@pytest.mark.parametrize("name, shape", [("conv-small", (1, 3, 12, 12)), ("conv-small", (1, 4, 20)), ("ds-cnn", (1, 1, 20, 10)),
-                                         ("mobilenet", (1, 3, 32, 32)), ("mlp", (1, 17))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("conv-small", (1, 3, 12, 12)),
+        ("conv-small", (1, 4, 20)),
+        ("ds-cnn", (1, 1, 20, 10)),
+        ("mobilenet", (1, 3, 32, 32)),
+        ("mlp", (1, 17)),
+    ],
+)
 def test_every_built_in_space_lowers_and_stays_near_its_float_network(name: str, shape: tuple[int, ...]) -> None:
     space = spaces.get(name)
     rng = np.random.default_rng(0)
@@ -83,7 +93,9 @@ def test_layer_errors_name_the_worst_layer_first() -> None:
 
 def test_percentile_ranges_are_inside_min_max_ranges() -> None:
     space = spaces.get("mlp")
-    graph = prepared(with_weights(space.build(space.sample(np.random.default_rng(0)), Type((1, 9)), Type((1, 3))).graph))
+    graph = prepared(
+        with_weights(space.build(space.sample(np.random.default_rng(0)), Type((1, 9)), Type((1, 3))).graph)
+    )
     x = np.random.default_rng(0).standard_normal((300, 9)).astype(np.float32)
     wide, narrow = observe(graph, x), observe(graph, x, method="percentile", tail=0.01)
     assert all(wide[k][0] <= narrow[k][0] + 1e-6 and narrow[k][1] <= wide[k][1] + 1e-6 for k in wide)
@@ -92,7 +104,9 @@ def test_percentile_ranges_are_inside_min_max_ranges() -> None:
 
 def test_fake_quantisation_computes_what_int8_will() -> None:
     space = spaces.get("conv-small")
-    graph = prepared(with_weights(space.build(space.sample(np.random.default_rng(5)), Type((1, 1, 10, 10)), Type((1, 4))).graph))
+    graph = prepared(
+        with_weights(space.build(space.sample(np.random.default_rng(5)), Type((1, 1, 10, 10)), Type((1, 4))).graph)
+    )
     x = np.random.default_rng(0).standard_normal((16, 1, 10, 10)).astype(np.float32)
     ranges = observe(graph, x)
     fake = fake_quantise.insert(graph, ranges)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,8 @@ buffers = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 6), st.integers(1, 40)).map(
         lambda t: Buffer((), t[0], t[0] + t[1], t[2] * ALIGNMENT)
     ),
-    min_size=1, max_size=14,
+    min_size=1,
+    max_size=14,
 )
 
 
@@ -45,7 +48,7 @@ def chain(sizes: list[int], elementwise: bool = False) -> object:
 @given(st.lists(st.integers(1, 60).map(lambda n: 4 * n), min_size=2, max_size=9), st.booleans())
 def test_a_chain_needs_its_largest_neighbours_and_no_more(sizes: list[int], elementwise: bool) -> None:
     made = plan(chain(sizes, elementwise))  # type: ignore[arg-type]
-    assert made.bytes == made.bound == max(a + b for a, b in zip(sizes, sizes[1:]))
+    assert made.bytes == made.bound == max(a + b for a, b in itertools.pairwise(sizes))
 
 
 def test_a_reshape_costs_nothing_and_a_dying_input_is_overwritten() -> None:

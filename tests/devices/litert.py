@@ -27,8 +27,13 @@ def tensor(name: str, shape: Sequence[int], dtype: str, buffer: int, scales: Any
 
 
 def run(
-    code: int, options_type: int, options: Any, inputs: list[tuple[np.ndarray, Quant]],
-    constants: list[tuple[np.ndarray, Any, int]], shape: Sequence[int], out: Quant,
+    code: int,
+    options_type: int,
+    options: Any,
+    inputs: list[tuple[np.ndarray, Quant]],
+    constants: list[tuple[np.ndarray, Any, int]],
+    shape: Sequence[int],
+    out: Quant,
 ) -> np.ndarray:
     """One operator: activations, then constants (array, scales, axis), to one int8 output of `shape`."""
     model = schema.ModelT()
@@ -68,8 +73,19 @@ def run(
     return np.array(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
 
-def conv(x: np.ndarray, w: np.ndarray, scale: np.ndarray, bias: np.ndarray, xq: Quant, out: Quant, stride: int,
-         same: bool, shape: Sequence[int], relu: bool, depthwise: bool = False) -> np.ndarray:
+def conv(
+    x: np.ndarray,
+    w: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    xq: Quant,
+    out: Quant,
+    stride: int,
+    same: bool,
+    shape: Sequence[int],
+    relu: bool,
+    depthwise: bool = False,
+) -> np.ndarray:
     """CONV_2D or DEPTHWISE_CONV_2D; weights [O, Kh, Kw, C/groups]."""
     options = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
     options.padding = schema.Padding.SAME if same else schema.Padding.VALID
@@ -81,7 +97,9 @@ def conv(x: np.ndarray, w: np.ndarray, scale: np.ndarray, bias: np.ndarray, xq: 
         w = np.ascontiguousarray(w.transpose(3, 1, 2, 0))
     code = schema.BuiltinOperator.DEPTHWISE_CONV_2D if depthwise else schema.BuiltinOperator.CONV_2D
     kind = schema.BuiltinOptions.DepthwiseConv2DOptions if depthwise else schema.BuiltinOptions.Conv2DOptions
-    return run(code, kind, options, [(x, xq)], [(w, scale, 3 if depthwise else 0), (bias, scale * xq.scale, 0)], shape, out)
+    return run(
+        code, kind, options, [(x, xq)], [(w, scale, 3 if depthwise else 0), (bias, scale * xq.scale, 0)], shape, out
+    )
 
 
 def binary(kind: str, x: np.ndarray, y: np.ndarray, xq: Quant, yq: Quant, out: Quant) -> np.ndarray:
@@ -89,8 +107,13 @@ def binary(kind: str, x: np.ndarray, y: np.ndarray, xq: Quant, yq: Quant, out: Q
     options = getattr(schema, f"{kind.title()}OptionsT")()
     options.fusedActivationFunction = 0
     return run(
-        getattr(schema.BuiltinOperator, kind), getattr(schema.BuiltinOptions, f"{kind.title()}Options"), options,
-        [(x, xq), (y, yq)], [], np.broadcast_shapes(x.shape, y.shape), out,
+        getattr(schema.BuiltinOperator, kind),
+        getattr(schema.BuiltinOptions, f"{kind.title()}Options"),
+        options,
+        [(x, xq), (y, yq)],
+        [],
+        np.broadcast_shapes(x.shape, y.shape),
+        out,
     )
 
 
@@ -101,12 +124,19 @@ def pool(kind: str, x: np.ndarray, xq: Quant, kernel: int, stride: int, same: bo
     options.filterHeight = options.filterWidth = kernel
     options.strideH = options.strideW = stride
     options.fusedActivationFunction = 0
-    return run(getattr(schema.BuiltinOperator, kind), schema.BuiltinOptions.Pool2DOptions, options, [(x, xq)], [], shape, xq)
+    return run(
+        getattr(schema.BuiltinOperator, kind), schema.BuiltinOptions.Pool2DOptions, options, [(x, xq)], [], shape, xq
+    )
 
 
 def requantise(x: np.ndarray, xq: Quant, out: Quant) -> np.ndarray:
     """QUANTIZE from int8 to int8."""
     return run(
-        schema.BuiltinOperator.QUANTIZE, schema.BuiltinOptions.QuantizeOptions, schema.QuantizeOptionsT(), [(x, xq)], [],
-        x.shape, out,
+        schema.BuiltinOperator.QUANTIZE,
+        schema.BuiltinOptions.QuantizeOptions,
+        schema.QuantizeOptionsT(),
+        [(x, xq)],
+        [],
+        x.shape,
+        out,
     )

@@ -20,7 +20,21 @@ def random_float(rng: np.random.Generator, layers: int = 5) -> Graph:
     v: Any = b.input("x", Type((1, c, size, size)))
     for i in range(layers):
         c, h = v.shape[1], v.shape[2]
-        kind = rng.choice(["conv", "depthwise", "pointwise", "residual", "pool", "concat", "unary", "grouped", "pad", "resize", "slice"])
+        kind = rng.choice(
+            [
+                "conv",
+                "depthwise",
+                "pointwise",
+                "residual",
+                "pool",
+                "concat",
+                "unary",
+                "grouped",
+                "pad",
+                "resize",
+                "slice",
+            ]
+        )
         with b.scope(f"layer{i}"):
             if kind in ("conv", "pointwise", "grouped"):
                 groups = 2 if kind == "grouped" and c % 2 == 0 else 1

@@ -28,7 +28,12 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def test_convolution_is_byte_equal(seed: int, depthwise: bool) -> None:
     rng = np.random.default_rng([seed, depthwise])
     h, w, c, o = (int(v) for v in rng.integers(3, 11, 4))
-    k, stride, same, relu = int(rng.choice([1, 3])), int(rng.integers(1, 3)), bool(rng.integers(2)), bool(rng.integers(2))
+    k, stride, same, relu = (
+        int(rng.choice([1, 3])),
+        int(rng.integers(1, 3)),
+        bool(rng.integers(2)),
+        bool(rng.integers(2)),
+    )
     o = c if depthwise else o
     x, weights = int8(rng, 1, h, w, c), np.maximum(int8(rng, o, k, k, 1 if depthwise else c), -127)
     scale = rng.uniform(0.0005, 0.01, o).astype(np.float32)
@@ -36,8 +41,14 @@ def test_convolution_is_byte_equal(seed: int, depthwise: bool) -> None:
     xq, out = quant(rng), quant(rng, 0.01, 0.3)
     top, bottom = same_padding(h, k, stride) if same else (0, 0)
     left, right = same_padding(w, k, stride) if same else (0, 0)
-    op = OPS["q_conv"](stride=(stride,) * 2, padding=(top, left, bottom, right), groups=c if depthwise else 1, x=xq, out=out,
-                       low=max(-128, out.zero) if relu else -128)
+    op = OPS["q_conv"](
+        stride=(stride,) * 2,
+        padding=(top, left, bottom, right),
+        groups=c if depthwise else 1,
+        x=xq,
+        out=out,
+        low=max(-128, out.zero) if relu else -128,
+    )
     ours = op.numpy(x, weights, scale, bias)
     theirs = litert.conv(x, weights, scale, bias, xq, out, stride, same, ours.shape, relu, depthwise)
     assert np.array_equal(ours, theirs)
@@ -64,7 +75,8 @@ def test_pooling_is_byte_equal(seed: int, kind: str) -> None:
     x, xq = int8(rng, 1, h, w, c), quant(rng)
     (top, bottom), (left, right) = (same_padding(n, k, stride) if same else (0, 0) for n in (h, w))
     op = OPS["q_max_pool" if kind.startswith("MAX") else "q_average_pool"](
-        kernel=(k, k), stride=(stride, stride), padding=(top, left, bottom, right))
+        kernel=(k, k), stride=(stride, stride), padding=(top, left, bottom, right)
+    )
     ours = op.numpy(x)
     assert op.types(Type(x.shape, "int8", xq))[0].shape == ours.shape
     assert np.array_equal(ours, litert.pool(kind, x, xq, k, stride, same, ours.shape))

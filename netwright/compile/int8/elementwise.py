@@ -20,7 +20,9 @@ def binary(state: Lowering, node: Node) -> Value:
     """Operands in their own scales; a constant operand is quantised by its own range."""
     x, y = _operand(state, node, 0), _operand(state, node, 1)
     if len(x.shape) != len(y.shape):
-        raise UserError(f"{node.name}: int8 {node.op.name} of ranks {len(x.shape)} and {len(y.shape)}: reshape one first")
+        raise UserError(
+            f"{node.name}: int8 {node.op.name} of ranks {len(x.shape)} and {len(y.shape)}: reshape one first"
+        )
     fused = state.fuse(node)
     out = state.quant(fused.output)
     op = _INTEGER[type(node.op)](x.type.quant, y.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type, index]

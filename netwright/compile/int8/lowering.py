@@ -49,7 +49,7 @@ def clamp_of(op: Op) -> Range | None:
 
 
 def quant_of(low: float, high: float) -> Quant:
-    """int8 scale and zero point for reals in [low, high], widened to hold zero exactly (Jacob et al. 2018, section 3)."""
+    """int8 scale and zero point for reals in [low, high], widened to hold zero (Jacob et al. 2018, section 3)."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32((high - low) / 255)) if high > low else 1.0
     return Quant(scale, int(np.clip(round(-128 - low / scale), -128, 127)))

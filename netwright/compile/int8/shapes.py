@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netwright.errors import UserError
 from netwright.graph import Node, Value
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
@@ -73,10 +75,10 @@ def reshape(state: Lowering, node: Node) -> Value:
     assert isinstance(op, Reshape)
     rank = len(source.shape)
     reader = state.only_reader(node.output)
-    if rank in (3, 4) and node.output.shape == (source.shape[0], source.type.size // source.shape[0]):
-        if reader is not None and isinstance(reader.op, Linear):
-            state.flattened[node.output] = source
-            return state.b(Reshape((0, -1)), state.x(node), name=node.name)
+    is_flat = node.output.shape == (source.shape[0], source.type.size // source.shape[0])
+    if rank in (3, 4) and is_flat and reader is not None and isinstance(reader.op, Linear):
+        state.flattened[node.output] = source
+        return state.b(Reshape((0, -1)), state.x(node), name=node.name)
     x = state.first(state.x(node), rank)
     y = state.b(Reshape(op.shape), x, name=node.name) if x.shape != node.output.shape else x
     return state.last(y, len(node.output.shape))
@@ -118,8 +120,8 @@ def split(state: Lowering, node: Node) -> Value:
     op = node.op
     assert isinstance(op, Split)
     x = state.x(node)
-    parts = state.b(Split(_axis(op.axis, len(x.shape)), op.sizes), x, name=node.name)
-    parts = parts if isinstance(parts, tuple) else (parts,)
+    made: Any = state.b(Split(_axis(op.axis, len(x.shape)), op.sizes), x, name=node.name)
+    parts = made if isinstance(made, tuple) else (made,)
     state.made.update(zip(node.outputs, parts, strict=True))
     return parts[0]
 

@@ -1,16 +1,16 @@
 """Cores that ship with netwright, and boards that a file describes.
 
-    core = "cortex-m4"
-    name = "nucleo-f446re"            # optional
-    clock = "180MHz"
-    wait_states = 5                   # Flash, charged to taken branches in the cycle model
-    uart = 0x40004000                 # optional: data register of a CMSDK UART, for the example
-    [flash]
-    origin = 0x08000000
-    size = "512KB"
-    [[ram]]                           # banks; the network and the stack live in the largest
-    origin = 0x20000000
-    size = "128KB"
+core = "cortex-m4"
+name = "nucleo-f446re"            # optional
+clock = "180MHz"
+wait_states = 5                   # Flash, charged to taken branches in the cycle model
+uart = 0x40004000                 # optional: data register of a CMSDK UART, for the example
+[flash]
+origin = 0x08000000
+size = "512KB"
+[[ram]]                           # banks; the network and the stack live in the largest
+origin = 0x20000000
+size = "128KB"
 """
 
 from __future__ import annotations
@@ -61,10 +61,15 @@ def from_table(path: Path, core: str, table: dict[str, Any]) -> Any:
         banks = table["ram"] if isinstance(table["ram"], list) else [table["ram"]]
         largest = max(banks, key=lambda bank: size_bytes(bank["size"]))
         board = Board(
-            str(table.get("name", path.stem)), core, clock_hz(table["clock"]) if "clock" in table else BOARDS[core].clock_hz,
-            int(table["flash"].get("origin", 0)), size_bytes(table["flash"]["size"]),
-            int(largest.get("origin", 0x2000_0000)), size_bytes(largest["size"]),
-            int(table.get("wait_states", 0)), int(table.get("uart", 0x4000_4000)),
+            str(table.get("name", path.stem)),
+            core,
+            clock_hz(table["clock"]) if "clock" in table else BOARDS[core].clock_hz,
+            int(table["flash"].get("origin", 0)),
+            size_bytes(table["flash"]["size"]),
+            int(largest.get("origin", 0x2000_0000)),
+            size_bytes(largest["size"]),
+            int(table.get("wait_states", 0)),
+            int(table.get("uart", 0x4000_4000)),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: board files need core, [flash] size and [[ram]] size ({error!r})") from None

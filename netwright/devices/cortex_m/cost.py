@@ -1,8 +1,8 @@
 """The fast cost model: each kernel's loop counts times coefficients fitted to emulated runs (`costs.toml`).
 
 A layer's features count how often each part of its kernel's loops runs, so that instructions and cycles are linear in
-them. `python -m benchmarks.calibrate` measures random layers on the emulator, fits the coefficients by least squares and
-prints the error on layers it did not fit. Everything computed here is modelled.
+them. `python -m benchmarks.calibrate` measures random layers on the emulator, fits the coefficients by least squares
+and prints the error on layers it did not fit. Everything computed here is modelled.
 """
 
 from __future__ import annotations
@@ -21,8 +21,17 @@ from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
 
 _FAMILIES: dict[type, str] = {
-    QAdd: "sum", QSub: "sum", QMul: "product", QRequantise: "requantise", QLookup: "lookup",
-    Concat: "copy", Split: "copy", Gather: "copy", Pad: "move", Slice: "move", Transpose: "move",
+    QAdd: "sum",
+    QSub: "sum",
+    QMul: "product",
+    QRequantise: "requantise",
+    QLookup: "lookup",
+    Concat: "copy",
+    Split: "copy",
+    Gather: "copy",
+    Pad: "move",
+    Slice: "move",
+    Transpose: "move",
 }
 Features = tuple[str, tuple[float, ...]]
 
@@ -40,6 +49,7 @@ _MEMORY: dict[tuple[Any, ...], Features] = {}
 def features(node: Node) -> Features | None:
     """The kernel family of a layer and its loop counts; None for what makes no code. Remembered by geometry."""
     op = node.op
+    key: tuple[Any, ...]
     if isinstance(op, Reshape):
         return None
     if isinstance(op, QConv):
@@ -67,14 +77,19 @@ def _layer(node: Node) -> Features:
         four, one = o // 4, o % 4
         return "linear", tuple(
             float(v)
-            for v in (1, rows * o, rows * (four + one), rows * four * (i // 4), rows * one * (i // 4),
-                      rows * (4 * four + one) * (i % 4))
+            for v in (
+                1,
+                rows * o,
+                rows * (four + one),
+                rows * four * (i // 4),
+                rows * one * (i // 4),
+                rows * (4 * four + one) * (i % 4),
+            )
         )
     assert isinstance(op, (QMaxPool, QAveragePool))
     _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
     _, oh, ow, _ = node.output.shape
-    ys, xs = (_reach(n, k, s, p, 1, o) for n, k, s, p, o in zip(
-        (h, w), op.kernel, op.stride, op.padding, (oh, ow)))
+    ys, xs = (_reach(n, k, s, p, 1, o) for n, k, s, p, o in zip((h, w), op.kernel, op.stride, op.padding, (oh, ow)))
     inside = sum(b - a for a, b in ys) * sum(b - a for a, b in xs)
     taps = oh * ow * math.prod(op.kernel)
     family = "max_pool" if isinstance(op, QMaxPool) else "average_pool"
@@ -93,14 +108,30 @@ def _conv(node: Node, op: QConv) -> Features:
         four, one = c // 4, c % 4
         inside = rows * sum(b - a for a, b in xs)
         return "depthwise", tuple(
-            float(v) for v in (1, pixels, pixels * c, pixels * four, rows * ow * four, inside * four,
-                               pixels * kh * kw * one, inside * one)
+            float(v)
+            for v in (
+                1,
+                pixels,
+                pixels * c,
+                pixels * four,
+                rows * ow * four,
+                inside * four,
+                pixels * kh * kw * one,
+                inside * one,
+            )
         )
     if op.groups > 1:
         inside = rows * sum(b - a for a, b in xs)
         return "grouped", tuple(
-            float(v) for v in (1, pixels * o, pixels * o * kh * kw, inside * o, inside * o * (per_group // 4),
-                               inside * o * (per_group % 4))
+            float(v)
+            for v in (
+                1,
+                pixels * o,
+                pixels * o * kh * kw,
+                inside * o,
+                inside * o * (per_group // 4),
+                inside * o * (per_group % 4),
+            )
         )
     four, one = o // 4, o % 4
     lengths = [(b - a) * c for a, b in xs] if op.dilation[1] == 1 else [c for a, b in xs for _ in range(a, b)]
@@ -110,8 +141,18 @@ def _conv(node: Node, op: QConv) -> Features:
     family = "conv" if not any(op.padding) else "conv_padded" if op.stride == (1, 1) else "conv_padded_strided"
     return family, tuple(
         float(v)
-        for v in (1, pixels, pixels * o, pixels * four * kh, pixels * one * kh,
-                  segments * (four + one), quads * four, quads * one, tails * four, tails * one)
+        for v in (
+            1,
+            pixels,
+            pixels * o,
+            pixels * four * kh,
+            pixels * one * kh,
+            segments * (four + one),
+            quads * four,
+            quads * one,
+            tails * four,
+            tails * one,
+        )
     )
 
 

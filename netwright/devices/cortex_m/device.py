@@ -67,17 +67,28 @@ class CortexM(Device):
             rodata += constants
             text += sum(a * b for a, b in zip(row["text"], text_features(family, values)))
             layers.append(
-                LayerCost(node.name, node.op.name, node.output.shape, node.macs, own[0], own[1], where.live(index), constants)
+                LayerCost(
+                    node.name, node.op.name, node.output.shape, node.macs, own[0], own[1], where.live(index), constants
+                )
             )
         clock = self.limits.clock_hz
         return Profile(
-            round(instructions), round(cycles), cycles / clock * 1e3,
+            round(instructions),
+            round(cycles),
+            cycles / clock * 1e3,
             {"arena": max(4, where.bytes), "stack": stack, "static": 0},
-            {"text": round(text), "rodata": rodata}, lowered.macs, False, tuple(layers), version_or_none(),
+            {"text": round(text), "rodata": rodata},
+            lowered.macs,
+            False,
+            tuple(layers),
+            version_or_none(),
         )
 
     def compile(
-        self, graph: Graph | Mapping[str, Graph], options: Mapping[str, Any] | None = None, out: str | Path | None = None
+        self,
+        graph: Graph | Mapping[str, Graph],
+        options: Mapping[str, Any] | None = None,
+        out: str | Path | None = None,
     ) -> CortexMProgram:
         """C, ELF and manifest in `out`. The graph must be int8 with weights; a broken rule raises UserError."""
         entries = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
@@ -99,9 +110,14 @@ class CortexM(Device):
             folder = Path(out)
         elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(), "firmware.elf")
         manifest = {
-            "netwright": netwright.__version__, "device": self.name, "core": self.board.core,
-            "board": vars(self.board), "limits": {k: v for k, v in vars(self.limits).items() if k != "dtypes"},
-            "program": source.name, "arena_bytes": source.arena_bytes, "compiler": version(),
+            "netwright": netwright.__version__,
+            "device": self.name,
+            "core": self.board.core,
+            "board": vars(self.board),
+            "limits": {k: v for k, v in vars(self.limits).items() if k != "dtypes"},
+            "program": source.name,
+            "arena_bytes": source.arena_bytes,
+            "compiler": version(),
             "entries": entries_json(entries),
             "layers": [vars(layer) for layer in source.layers],
         }
@@ -121,9 +137,20 @@ class CortexM(Device):
     def flags(self) -> list[str]:
         """What clang is given."""
         return [
-            "-target", "thumb-freestanding-eabi", f"-mcpu={_CPUS[self.board.core]}", "-O2", "-ffreestanding",
-            "-fno-sanitize=all", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables",
-            "-fno-asynchronous-unwind-tables", "-g0", "-Wl,--gc-sections", "-T", "link.ld",
+            "-target",
+            "thumb-freestanding-eabi",
+            f"-mcpu={_CPUS[self.board.core]}",
+            "-O2",
+            "-ffreestanding",
+            "-fno-sanitize=all",
+            "-ffunction-sections",
+            "-fdata-sections",
+            "-fno-unwind-tables",
+            "-fno-asynchronous-unwind-tables",
+            "-g0",
+            "-Wl,--gc-sections",
+            "-T",
+            "link.ld",
         ]
 
     def _firmware(self, source: CSource) -> dict[str, str]:
@@ -131,11 +158,18 @@ class CortexM(Device):
         entry = next(iter(source.graphs))
         graph = source.graphs[entry]
         words = {
-            "PROGRAM": source.name, "ENTRY": entry, "UART": f"{self.board.uart:#010x}",
-            "INPUT_BYTES": str(graph.inputs[0].type.bytes), "OUTPUT_BYTES": str(graph.outputs[0].type.bytes),
-            "FLASH_ORIGIN": f"{self.board.flash_origin:#010x}", "FLASH_LENGTH": str(self._flash()),
-            "RAM_ORIGIN": f"{self.board.ram_origin:#010x}", "RAM_LENGTH": str(self._ram()),
-            "ENTRIES": " ".join(f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")),
+            "PROGRAM": source.name,
+            "ENTRY": entry,
+            "UART": f"{self.board.uart:#010x}",
+            "INPUT_BYTES": str(graph.inputs[0].type.bytes),
+            "OUTPUT_BYTES": str(graph.outputs[0].type.bytes),
+            "FLASH_ORIGIN": f"{self.board.flash_origin:#010x}",
+            "FLASH_LENGTH": str(self._flash()),
+            "RAM_ORIGIN": f"{self.board.ram_origin:#010x}",
+            "RAM_LENGTH": str(self._ram()),
+            "ENTRIES": " ".join(
+                f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")
+            ),
             "GCC_CPU": _GCC_CPUS[self.board.core],
         }
         files = {}
@@ -147,7 +181,7 @@ class CortexM(Device):
         return files
 
     def _ram(self) -> int:
-        """RAM of the linker script: the user's limit where the board has it, so that what is promised is what is run."""
+        """RAM of the linker script: the user's limit where the board has it, so that what is promised is run."""
         return (min(self.limits.ram_bytes or self.board.ram_bytes, self.board.ram_bytes)) // 8 * 8
 
     def _flash(self) -> int:
@@ -182,7 +216,10 @@ class CortexMProgram:
             board = self.board
             top = self._image.symbols["nw_stack_top"]
             self._machine = Unicorn(
-                self._image, board.core, (board.flash_origin, board.flash_bytes), (board.ram_origin, top - board.ram_origin)
+                self._image,
+                board.core,
+                (board.flash_origin, board.flash_bytes),
+                (board.ram_origin, top - board.ram_origin),
             )
         return self._machine
 
@@ -197,7 +234,9 @@ class CortexMProgram:
             )
         return machine, types, *self._places[entry]
 
-    def _step(self, machine: Unicorn, entry: str, arrays: list[np.ndarray], places: list[int], counts: Counts | None) -> None:
+    def _step(
+        self, machine: Unicorn, entry: str, arrays: list[np.ndarray], places: list[int], counts: Counts | None
+    ) -> None:
         for array, address in zip(arrays, places):
             machine.write(address, array.tobytes())
         machine.call(f"{self.program}_{entry}", counts=counts)
@@ -250,10 +289,15 @@ class CortexMProgram:
         arena = image.symbol_sizes.get("arena", self.arena_bytes)
         macs = sum(layer["macs"] for layer in self.layers if layer["entry"] == entry)
         return Profile(
-            instructions, cycles, cycles / self.clock_hz * 1e3,
+            instructions,
+            cycles,
+            cycles / self.clock_hz * 1e3,
             {"arena": arena, "stack": machine.stack_bytes(), "static": self.static_bytes() - arena},
             {"text": image.size(".text"), "rodata": image.size(".rodata", ".data", ".ARM.exidx")},
-            macs, True, (), self.compiler,
+            macs,
+            True,
+            (),
+            self.compiler,
         )
 
 

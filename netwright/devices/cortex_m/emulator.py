@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from netwright.errors import MissingExtra, UserError
 
@@ -60,7 +60,7 @@ class Image:
                 segments = tuple(
                     (s["p_paddr"], s.data()) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]
                 )
-                table = elf.get_section_by_name(".symtab")
+                table: Any = elf.get_section_by_name(".symtab")
                 named = [(s.name, s["st_value"], s["st_size"]) for s in table.iter_symbols() if s.name] if table else []
                 sections = {s.name: (s["sh_addr"], s["sh_size"]) for s in elf.iter_sections() if s.name}
         except (ELFError, OSError) as error:
@@ -84,7 +84,7 @@ class Unicorn:
         self._unicorn, self._arm = unicorn, arm_const
         self._image = image
         self._ram = ram
-        machine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        machine: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         models = {
             "cortex-m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,
             "cortex-m4": arm_const.UC_CPU_ARM_CORTEX_M4,
@@ -111,10 +111,14 @@ class Unicorn:
             self._machine.emu_start(start | 1, until)
         except self._unicorn.UcError as error:
             at = self._machine.reg_read(arm.UC_ARM_REG_PC)
-            raise UserError(f"the program faulted on the emulated core at {at:#010x} ({error}): {self._where(at)}") from None
+            raise UserError(
+                f"the program faulted on the emulated core at {at:#010x} ({error}): {self._where(at)}"
+            ) from None
 
     def _where(self, address: int) -> str:
-        inside = [n for n, v in self._image.symbols.items() if v & ~1 <= address < (v & ~1) + self._image.symbol_sizes[n]]
+        inside = [
+            n for n, v in self._image.symbols.items() if v & ~1 <= address < (v & ~1) + self._image.symbol_sizes[n]
+        ]
         return f"in {inside[0]}" if inside else "outside the program"
 
     def call(self, symbol: str, *arguments: int, counts: Counts | None = None) -> int:

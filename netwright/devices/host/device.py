@@ -21,7 +21,7 @@ from netwright.graph.files import write_text
 
 from ..c import generate, supported
 from ..c.toolchain import build, cache_folder, version
-from ..device import Device, Entry, Limits, Profile, Rule, Subject, Violation, samples
+from ..device import Device, Limits, Profile, Rule, Subject, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 
 LIBRARY = "program.so"
@@ -29,18 +29,29 @@ LIBRARY = "program.so"
 
 def _ops(subject: Subject) -> list[Violation]:
     lowered = subject.lowered
-    return [] if lowered is None else [
-        Violation("H1", n.name, f"no C can be written for {n.op.name}", "replace the op")
-        for n in lowered.nodes if not supported(n.op)
-    ]
+    return (
+        []
+        if lowered is None
+        else [
+            Violation("H1", n.name, f"no C can be written for {n.op.name}", "replace the op")
+            for n in lowered.nodes
+            if not supported(n.op)
+        ]
+    )
 
 
 class Host(Device):
     """This machine, without limits."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("H1", "program", "every op has an integer form that C can be written for", _ops, "replace the op",
-             "netwright.devices.c"),
+        Rule(
+            "H1",
+            "program",
+            "every op has an integer form that C can be written for",
+            _ops,
+            "replace the op",
+            "netwright.devices.c",
+        ),
     )
 
     def __init__(self) -> None:
@@ -51,11 +62,21 @@ class Host(Device):
 
     def _cost(self, lowered: Graph) -> Profile:
         constants = sum(p.value.type.bytes for p in lowered.params)
-        return Profile(0, 0, 0.0, {"arena": plan(lowered).bytes, "stack": 0, "static": 0},
-                       {"text": 0, "rodata": constants}, lowered.macs, False)
+        return Profile(
+            0,
+            0,
+            0.0,
+            {"arena": plan(lowered).bytes, "stack": 0, "static": 0},
+            {"text": 0, "rodata": constants},
+            lowered.macs,
+            False,
+        )
 
     def compile(
-        self, graph: Graph | Mapping[str, Graph], options: Mapping[str, Any] | None = None, out: str | Path | None = None
+        self,
+        graph: Graph | Mapping[str, Graph],
+        options: Mapping[str, Any] | None = None,
+        out: str | Path | None = None,
     ) -> HostProgram:
         """C and a shared library in `out`. Raises UserError for a float graph or an op without C."""
         entries = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
@@ -72,8 +93,12 @@ class Host(Device):
             out = cache_folder() / "programs" / sha256(library).hexdigest()[:24]
         folder = Path(out)
         manifest = {
-            "netwright": netwright.__version__, "device": self.name, "program": source.name,
-            "arena_bytes": source.arena_bytes, "compiler": version(), "entries": entries_json(entries),
+            "netwright": netwright.__version__,
+            "device": self.name,
+            "program": source.name,
+            "arena_bytes": source.arena_bytes,
+            "compiler": version(),
+            "entries": entries_json(entries),
             "macs": {e: g.macs for e, g in entries.items()},
         }
         try:
@@ -152,5 +177,14 @@ class HostProgram:
             step()
             times.append(time.perf_counter() - start)
         size = (self.folder / LIBRARY).stat().st_size
-        return Profile(0, 0, sorted(times)[10] * 1e3, {"arena": self._arena, "stack": 0, "static": 0},
-                       {"text": size, "rodata": 0}, self._macs[entry], True, (), self._compiler)
+        return Profile(
+            0,
+            0,
+            sorted(times)[10] * 1e3,
+            {"arena": self._arena, "stack": 0, "static": 0},
+            {"text": size, "rodata": 0},
+            self._macs[entry],
+            True,
+            (),
+            self._compiler,
+        )

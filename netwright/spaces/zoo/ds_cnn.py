@@ -1,4 +1,7 @@
-"""Depthwise-separable networks for keyword spotting and sensor windows (Zhang et al. 2017, "Hello Edge", section 4.5)."""
+"""Depthwise-separable networks for keyword spotting and sensor windows.
+
+After Zhang et al. 2017, "Hello Edge: Keyword spotting on microcontrollers", section 4.5.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ from netwright.spaces.vocabulary import Choice, Repeat
 tree = {
     "stem": {"width": Choice((16, 24, 32, 48, 64, 96)), "kernel": Choice((3, 5, 7)), "stride": Choice((1, 2))},
     "blocks": Repeat(
-        {"width": Choice((16, 24, 32, 48, 64, 96, 128)), "kernel": Choice((3, 5)), "stride": Choice((1, 2), prior=(2, 1))},
+        {
+            "width": Choice((16, 24, 32, 48, 64, 96, 128)),
+            "kernel": Choice((3, 5)),
+            "stride": Choice((1, 2), prior=(2, 1)),
+        },
         counts=(2, 3, 4, 5, 6),
     ),
 }

@@ -1,4 +1,7 @@
-"""Fully connected networks: number and width of hidden layers, activation. For feature vectors; anything else is flattened."""
+"""Fully connected networks: number and width of hidden layers, activation.
+
+For feature vectors; anything else is flattened.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ tree = {
     "width": Choice((0.2, 0.25, 0.35, 0.5, 0.75, 1.0)),
     "stem_stride": Choice((1, 2)),
     "stages": [
-        Repeat({"kernel": Choice((3, 5, 7)), "expand": Choice((3, 4, 6))}, counts=(0, 1, 2, 3, 4) if i > 1 else (1, 2, 3, 4))
+        Repeat(
+            {"kernel": Choice((3, 5, 7)), "expand": Choice((3, 4, 6))},
+            counts=(0, 1, 2, 3, 4) if i > 1 else (1, 2, 3, 4),
+        )
         for i in range(len(STAGES))
     ],
 }
@@ -36,7 +39,9 @@ def build(structure: Any, x: Type, y: Type) -> Build:
         for index, block in enumerate(stage):
             with b.scope(f"stage{number}.block{index}"):
                 step = stride if index == 0 and blocks.spatial(v) >= 4 else 1
-                v = blocks.inverted_residual(b, v, blocks.rounded(channels * width), block["kernel"], block["expand"], step)
+                v = blocks.inverted_residual(
+                    b, v, blocks.rounded(channels * width), block["kernel"], block["expand"], step
+                )
     return Build(blocks.finish(b, blocks.head(b, v, y.shape[-1])))
 
 

@@ -1,7 +1,8 @@
 """A folder of class subfolders of images (.png, .jpg, .bmp, ...), or train/ and test/ folders of these.
 
-All images must have one size. Read as uint8: one channel if all of them are grey, else three (RGB); transparency is
-dropped, 16-bit grey keeps its upper 8 bits, and turned photographs (EXIF orientation) are set upright.
+All images must have one size. Read as uint8: one channel if all of them are grey, else three (RGB; a palette counts as
+colour). Transparency is dropped, 16-bit grey keeps its upper 8 bits, and turned photographs (EXIF orientation) are set
+upright.
 """
 
 from __future__ import annotations

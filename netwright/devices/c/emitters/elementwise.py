@@ -54,9 +54,7 @@ def binary(writer: Writer, node: Node) -> Body:
             arena += 1
     shapes = [v.shape for v in node.inputs if v is not None]
     first, second, result = ((1, 0), (1, 0), op.constants()) if isinstance(op, QMul) else op.constants()
-    x, y, z = (
-        f"(nw_operand){{{q.zero}, {m}, {s}}}" for q, (m, s) in ((op.x, first), (op.y, second), (op.out, result))
-    )
+    x, y, z = (f"(nw_operand){{{q.zero}, {m}, {s}}}" for q, (m, s) in ((op.x, first), (op.y, second), (op.out, result)))
     same = shapes[0] == shapes[1]
     places = ["i", "i"] if same else [index(strides(s, out), out) for s in shapes]
     a, b = (f"{name}[{place}]" for name, place in zip(operands, places))

@@ -17,9 +17,11 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, in
     assert isinstance(op, (QConv, QLinear))
     multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out)
     bias = writer.array(node.inputs[3])
-    arrays = {
-        "weight": weights.astype(np.int8), "bias": bias.astype(np.int32),
-        "multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8),
+    arrays: dict[str, np.ndarray] = {
+        "weight": weights.astype(np.int8),
+        "bias": bias.astype(np.int32),
+        "multiplier": multiplier.astype(np.int32),
+        "shift": shift.astype(np.int8),
     }
     names = [writer.constant(f"{node.name}_{part}", array) for part, array in arrays.items()]
     return ", ".join(names), sum(a.nbytes for a in arrays.values())
@@ -34,10 +36,24 @@ def conv(writer: Writer, node: Node) -> Body:
     _, h, w, c = x.shape
     o, kh, kw, _ = weights.shape
     shape = {
-        "h": h, "w": w, "c": c, "oh": y.shape[1], "ow": y.shape[2], "o": o, "kh": kh, "kw": kw,
-        "sh": op.stride[0], "sw": op.stride[1], "dh": op.dilation[0], "dw": op.dilation[1],
-        "top": op.padding[0], "left": op.padding[1],
-        "x_zero": op.x.zero, "y_zero": op.out.zero, "low": op.low, "high": op.high,
+        "h": h,
+        "w": w,
+        "c": c,
+        "oh": y.shape[1],
+        "ow": y.shape[2],
+        "o": o,
+        "kh": kh,
+        "kw": kw,
+        "sh": op.stride[0],
+        "sw": op.stride[1],
+        "dh": op.dilation[0],
+        "dw": op.dilation[1],
+        "top": op.padding[0],
+        "left": op.padding[1],
+        "x_zero": op.x.zero,
+        "y_zero": op.out.zero,
+        "low": op.low,
+        "high": op.high,
     }
     depthwise = op.groups == c == o
     names, size = _constants(writer, node, weights[..., 0].transpose(1, 2, 0) if depthwise else weights)
@@ -57,5 +73,7 @@ def linear(writer: Writer, node: Node) -> Body:
     names, size = _constants(writer, node, weights)
     sizes = f"{node.inputs[0].shape[0]}, {weights.shape[1]}, {weights.shape[0]}"
     return Body(
-        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.out.zero}, {op.low}, {op.high});", ("linear.h",), size
+        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.out.zero}, {op.low}, {op.high});",
+        ("linear.h",),
+        size,
     )

@@ -88,7 +88,8 @@ def gather(writer: Writer, node: Node) -> Body:
     table = writer.constant(f"{node.name}_rows", (rows.reshape(-1) % n).astype("int32"))
     return Body(
         f"    for (int32_t o = 0; o < {outer}; o++)\n        for (int32_t r = 0; r < {rows.size}; r++)\n"
-        f"            __builtin_memcpy(y0 + (o * {rows.size} + r) * {row}, x0 + (o * {n} + {table}[r]) * {row}, {row});",
+        f"            __builtin_memcpy(y0 + (o * {rows.size} + r) * {row}, "
+        f"x0 + (o * {n} + {table}[r]) * {row}, {row});",
         (),
         rows.size * 4,
     )

@@ -13,9 +13,19 @@ def pool(writer: Writer, node: Node) -> Body:
     op, x, y = node.op, node.inputs[0], node.output
     assert isinstance(op, (QMaxPool, QAveragePool)) and x is not None
     shape = {
-        "h": x.shape[1], "w": x.shape[2], "c": x.shape[3], "oh": y.shape[1], "ow": y.shape[2],
-        "kh": op.kernel[0], "kw": op.kernel[1], "sh": op.stride[0], "sw": op.stride[1],
-        "top": op.padding[0], "left": op.padding[1], "low": op.low, "high": op.high,
+        "h": x.shape[1],
+        "w": x.shape[2],
+        "c": x.shape[3],
+        "oh": y.shape[1],
+        "ow": y.shape[2],
+        "kh": op.kernel[0],
+        "kw": op.kernel[1],
+        "sh": op.stride[0],
+        "sw": op.stride[1],
+        "top": op.padding[0],
+        "left": op.padding[1],
+        "low": op.low,
+        "high": op.high,
     }
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     kernel = "nw_max_pool" if isinstance(op, QMaxPool) else "nw_average_pool"
