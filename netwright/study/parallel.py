@@ -80,6 +80,7 @@ class Processes:
                 raise error
 
     def close(self) -> None:
+        processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(getattr(self._pool, "_processes", {}).values()):
+        for process in processes:  # an evaluation in flight is not waited for
             process.terminate()
