@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import csv, refused
 from hypothesis import given
 from hypothesis import strategies as st
+from small_data import csv, refused
 
 from netwright.tasks import load, room, splits
 

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from datasets import images, refused
 from PIL import Image
+from small_data import images, refused
 
 from netwright.tasks import load, room
 

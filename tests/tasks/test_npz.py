@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import RNG, npz, refused
+from small_data import RNG, npz, refused
 
 from netwright.tasks import load, room
 from netwright.tasks.layout import guess

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from datasets import npz, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from small_data import npz, refused
 
 from netwright.errors import UserError
 from netwright.graph import Type

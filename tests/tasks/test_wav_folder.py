@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import RNG, images, refused, tone, wav
+from small_data import RNG, images, refused, tone, wav
 
+from netwright.errors import UserError
 from netwright.tasks import LogMel, load
 
 
@@ -22,9 +23,9 @@ def sounds(root: Path, count: int = 4, **format: int) -> Path:
 def test_spoken_digits_become_log_mel_pictures(tmp_path, shared_data: Path) -> None:
     for half in ("train", "test"):
         data = np.load(shared_data / "fsdd-small" / f"{half}.npz")
-        for i in range(0, len(data["label"]), 2):
-            samples = data["audio"][data["offsets"][i] : data["offsets"][i + 1]] / 2**15
-            wav(tmp_path / half / str(data["label"][i]) / f"{i}.wav", samples)
+        audio, label = np.split(data["audio"] / 2**15, data["offsets"][1:-1]), data["label"]
+        for i in range(0, len(label), 2):
+            wav(tmp_path / half / str(label[i]) / f"{i}.wav", audio[i])
     task = load(tmp_path)
     assert task.kind == "image" and task.classes == tuple("0123456789") and task.x.shape == (1, 1, 49, 40)
     assert (len(task.train), len(task.test)) == (300, 150)
@@ -77,6 +78,18 @@ def test_what_is_no_pcm_is_refused_with_how_to_convert_it(tmp_path) -> None:
     for content in (b"", b"RIFF", bytes(RNG.integers(0, 256, 500).astype(np.uint8))):
         bad.write_bytes(content)
         refused("9.wav: not a .wav file of PCM samples", spec=tmp_path)
+
+
+def test_damage_anywhere_in_a_header_is_refused_or_harmless(tmp_path) -> None:
+    path = wav(sounds(tmp_path) / "low" / "0.wav", tone(300, 0.1))
+    whole = path.read_bytes()
+    for at in range(44):
+        for value in (0, 255):
+            path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+            try:
+                load(tmp_path)
+            except UserError as error:
+                assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("keep", [50, 1000])

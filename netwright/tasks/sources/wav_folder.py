@@ -21,6 +21,10 @@ from netwright.tasks.printable import clean, show
 from netwright.tasks.room import check_room
 from netwright.tasks.sources import Options, Reading, Samples
 
+_DAMAGE = (wave.Error, EOFError, ValueError, RuntimeError)  # what the wave module raises at one damage or another
+_MOST_HZ = 768_000
+_MEMORY_PER_SAMPLE = 64  # while one recording becomes features: overlapping frames and their complex spectra
+
 
 @dataclass(frozen=True)
 class _Format:
@@ -67,7 +71,7 @@ def _format(file: Path) -> _Format:
     try:
         with wave.open(str(file), "rb") as sound:
             form = _Format(sound.getframerate(), sound.getnframes(), sound.getnchannels(), sound.getsampwidth())
-    except (wave.Error, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise UserError(
             f"{show(file)}: not a .wav file of PCM samples ({clean(error) if str(error) else 'cut short'}): "
             "convert it, for example with `ffmpeg -i in.wav -c:a pcm_s16le out.wav`"
@@ -78,8 +82,10 @@ def _format(file: Path) -> _Format:
             f"{show(file)}: cut short, its header promises {form.frames:,} samples and the file has {stored:,} B: "
             "replace it"
         )
-    if form.frames == 0 or form.rate_hz <= 0:
+    if form.frames == 0:
         raise UserError(f"{show(file)}: holds no sound: remove it")
+    if not 0 < form.rate_hz <= _MOST_HZ:
+        raise UserError(f"{show(file)}: a rate of {form.rate_hz:,} Hz cannot be meant: replace it")
     if form.width > 4:
         raise UserError(f"{show(file)}: has {8 * form.width} bits a sample: save it with 8, 16, 24 or 32")
     return form
@@ -98,7 +104,7 @@ def _one_rate(files: list[Path], formats: list[_Format]) -> None:
 def _features(front: LogMel, files: list[Path], formats: list[_Format]) -> np.ndarray:
     """float32 [n, 1, frames, mels]."""
     check_room(4 * len(files) * front.frames * front.mels, f"features of {len(files)} recordings")
-    check_room(8 * max(front.samples, front.window), f"one recording of {front.samples:,} samples")
+    check_room(_MEMORY_PER_SAMPLE * max(front.samples, front.window), f"one recording of {front.samples:,} samples")
     x = np.empty((len(files), 1, front.frames, front.mels), np.float32)
     for i, (file, form) in enumerate(zip(files, formats, strict=True)):
         x[i, 0] = front(_sound(file, form, front.samples))
@@ -111,7 +117,7 @@ def _sound(file: Path, form: _Format, most: int) -> np.ndarray:
     try:
         with wave.open(str(file), "rb") as sound:
             data = sound.readframes(frames)
-    except (wave.Error, EOFError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{show(file)}: cannot be read ({clean(error)}): replace it") from None
     if len(data) != frames * form.channels * form.width:
         raise UserError(f"{show(file)}: cut short, its header promises {form.frames:,} samples: replace it")
