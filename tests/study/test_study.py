@@ -37,7 +37,9 @@ def test_fit_writes_a_program_whose_bytes_agree_everywhere(place: Path) -> None:
     result = study.result
     assert result["byte_equal"] and result["evaluations"] == 4 and not result["violations"]
     assert set(result["accuracy"]) == {"float", "int8", "device"}
-    assert {"firmware.elf", "result.json", "graph.txt", "Makefile", "study.journal"} <= {p.name for p in study.folder.iterdir()}
+    assert {"firmware.elf", "result.json", "graph.txt", "Makefile", "study.journal"} <= {
+        p.name for p in study.folder.iterdir()
+    }
     graph = netwright.load(study.folder)
     assert graph.content_hash == study.graph.content_hash
     x = np.zeros((2, *graph.inputs[0].shape[1:]), np.int8)
@@ -97,8 +99,26 @@ def test_several_objectives_use_nsga2(place: Path) -> None:
 
 def command(place: Path, out: str, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "netwright", "fit", str(place / "task.npz"), "--device", "cortex-m4", "--ram", "8KB",
-        "--flash", "64KB", "--evaluations", "8", "--recipe", "epochs=1", "--seed", "5", "--out", str(place / out), *more,
+        sys.executable,
+        "-m",
+        "netwright",
+        "fit",
+        str(place / "task.npz"),
+        "--device",
+        "cortex-m4",
+        "--ram",
+        "8KB",
+        "--flash",
+        "64KB",
+        "--evaluations",
+        "8",
+        "--recipe",
+        "epochs=1",
+        "--seed",
+        "5",
+        "--out",
+        str(place / out),
+        *more,
     ]
 
 

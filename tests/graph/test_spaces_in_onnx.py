@@ -1,0 +1,47 @@
+"""Samples of every built-in space: the same in NumPy, torch and ONNX Runtime, and trainable through torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from netwright import spaces
+from netwright.graph import Type
+from netwright.graph.onnx import to_onnx
+from netwright.graph.torch import from_numpy, to_torch
+
+SHAPES = {
+    "mobilenet": [(1, 3, 40, 40)],
+    "mlp": [(1, 12), (1, 1, 6, 6)],
+    "ds-cnn": [(1, 1, 30, 10), (1, 6, 50)],
+    "conv-small": [(1, 1, 10, 10), (1, 3, 40)],
+}
+
+
+def test_every_space_is_covered() -> None:
+    assert set(SHAPES) == set(spaces.names())
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_samples_agree_in_numpy_torch_and_onnx_runtime(name: str) -> None:
+    space, rng = spaces.get(name), np.random.default_rng(7)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    for shape in SHAPES[name]:
+        for _ in range(4):
+            graph = space.build(space.sample(rng), Type(shape), Type((1, 5))).graph
+            graph = graph.with_store(graph.store.initialise(graph, int(rng.integers(1 << 20))))
+            x = rng.standard_normal(graph.inputs[0].shape).astype(np.float32)
+            (expected,) = graph.run(x)
+            model = to_onnx(graph)
+            onnx.checker.check_model(model)
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            (there,) = session.run(None, {session.get_inputs()[0].name: x})
+            bound = 1e-5 * float(np.abs(expected).max())
+            assert np.abs(there - expected).max() <= bound
+            torch_out = to_torch(graph).eval()(from_numpy(x)).detach().numpy()
+            assert np.abs(torch_out - expected).max() <= bound
