@@ -17,6 +17,12 @@ class MissingExtra(UserError):
         super().__init__(f"{what} is not installed: run `pip install 'netwright[{extra}]'`")
 
 
+EXTRAS = {
+    "torch": "train", "PIL": "train", "optuna": "search", "scipy": "search", "sklearn": "search", "ziglang": "mcu",
+    "unicorn": "mcu", "capstone": "mcu", "elftools": "mcu", "onnx": "onnx", "onnxruntime": "onnx",
+}  # module -> the extra that brings it
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean X?` when a name close to `name` exists, followed by what there is."""
     known = sorted(names)

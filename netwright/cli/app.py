@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 import netwright
-from netwright.errors import UserError
+from netwright.errors import EXTRAS, MissingExtra, UserError
 
 app = typer.Typer(
     name="netwright",
@@ -75,6 +75,10 @@ def _run(arguments: list[str]) -> int:
             return _fail("the disk is full; free some room, `--resume` goes on", 2)
         where = f" {error.filename}" if error.filename else ""
         return _fail(f"{error.strerror or error}{where}", 2)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _fail(str(MissingExtra(error.name, EXTRAS[error.name])), 2)
     except MemoryError:
         return _fail("out of memory; use fewer samples or a smaller --batch", 2)
     except Exception as error:

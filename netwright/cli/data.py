@@ -24,8 +24,15 @@ def command(
     if as_json:
         show.as_json({"data": rows})
         return
-    show.table(
-        "",
-        ("set", "", "for", "licence", "origin"),
-        [(r["name"], "found" if r["found"] else "not found", r["use"], r["licence"], r["origin"]) for r in rows],
-    )
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in rows:
+        name = Text.assemble((row["name"], "bold"), "  ", ("found", "green") if row["found"] else ("not found", "dim"))
+        about = Text("\n".join(filter(None, (row["use"], row["note"]))))
+        about.append(f"\n{row['licence']} · {row['origin']}", "dim")
+        show.out.print(name)
+        show.out.print(Padding(about, (0, 0, 0, 4)))
+    found = sum(row["found"] for row in rows)
+    hint = "" if found else "; name the folder that holds them with --data or NETWRIGHT_DATA"
+    show.out.print(f"\n{found} of {len(rows)} sets found{hint}")

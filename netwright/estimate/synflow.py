@@ -21,5 +21,5 @@ def estimator(graph: Graph, seed: int = 0) -> dict[str, float]:
     outputs = module(*inputs)
     total = sum(o.sum() for o in outputs) if isinstance(outputs, tuple) else outputs.sum()
     total.backward()
-    score = sum(float((p * p.grad).abs().sum()) for p in module.parameters() if p.grad is not None)
+    score = sum(float((p.detach() * p.grad).abs().sum()) for p in module.parameters() if p.grad is not None)
     return {"synflow": float(torch.log(torch.tensor(max(score, 1e-300), dtype=torch.float64)))}

@@ -106,3 +106,22 @@ def test_damaged_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "graph.txt").write_text('graph "x"\ninput a: float32[1,2]\nb = nonsense(a)\noutput b\n')
     (tmp_path / "weights.safetensors").write_bytes(b"\x00" * 20)
     refused("damaged", "check", ".", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "module, extra, arguments", [("torch", "train", ("fit", "digits")), ("ziglang", "mcu", ("compile", "small"))]
+)
+def test_a_missing_extra_says_which_one_to_install(
+    tmp_path: Path, module: str, extra: str, arguments: tuple[str, ...]
+) -> None:
+    from netwright.graph import OPS, Builder, Quant, Type, save
+
+    b = Builder("small")
+    x = b.input("x", Type((1, 4), "int8", Quant(0.1, 0)))
+    b.output(b(OPS["q_requantise"](x=Quant(0.1, 0), out=Quant(0.2, 0)), x))
+    save(b.graph(), tmp_path / "small")
+    code = f"import sys; sys.modules[{module!r}] = None\nfrom netwright.cli import main\nmain({list(arguments)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (
+        done.returncode == 2 and f"pip install 'netwright[{extra}]'" in done.stderr and "Traceback" not in done.stderr
+    )

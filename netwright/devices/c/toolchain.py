@@ -26,7 +26,8 @@ def zig() -> list[str]:
 
 @lru_cache(maxsize=1)
 def version() -> str:
-    """What built the code: part of every count that is reported."""
+    """What built the code: part of every count that is reported. Raises MissingExtra when it is not installed."""
+    zig()
     return f"clang of ziglang {metadata.version('ziglang')}"
 
 
