@@ -1,7 +1,8 @@
-"""Fit the Cortex-M cost model to the emulator: python -m benchmarks.calibrate [--layers N] [--write].
+"""Fit the Cortex-M cost model to the emulator: python -m benchmarks.calibrate [--layers N] [--families a,b] [--write].
 
 Random single layers are compiled, run and counted; two thirds fit the coefficients (non-negative least squares), the
-rest tell the error. With --write the coefficients replace netwright/devices/cortex_m/costs.toml.
+rest tell the error. With --write the coefficients replace netwright/devices/cortex_m/costs.toml; with --families only
+those of the named families, the others stay as they are.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scipy.optimize import nnls
 import netwright.devices.cortex_m.cost as model
 from netwright.devices import get
 from netwright.devices.c.toolchain import version
-from netwright.graph import Builder, Graph, Quant, Type
+from netwright.graph import Builder, Graph, Quant, Type, Value
 from netwright.graph.ops import OPS
 
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m7")
@@ -61,6 +62,23 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         w = tensor("w", (o, k, k, c // groups), "int8")
         op = OPS["q_conv"](stride=(s, s), padding=(pad,) * 4, groups=groups, x=X, out=Y)
         y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
+    elif family == "conv_transpose":
+        c, o, k, s = channels(), channels() + 1, int(rng.integers(2, 5)), int(rng.integers(1, 3))
+        pad, more = int(rng.integers(0, 2)) * (k // 2), int(rng.integers(0, s))
+        x, w = image(c, 8), tensor("w", (o, k, k, c), "int8")
+        op = OPS["q_conv_transpose"](stride=(s, s), padding=(pad,) * 4, output_padding=(more, more), x=X, out=Y)
+        y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
+    elif family == "mean":
+        y = b(OPS["q_mean"](x=X, out=Y), image(channels()))
+    elif family == "softmax":
+        rows, n = int(rng.integers(1, 5)), int(rng.integers(2, 60))
+        y = b(OPS["q_softmax"](x=X), b.input("x", Type((1, rows, n), "int8", X)))
+    elif family == "arg_max":
+        y = b(OPS["q_arg_max"](axis=int(rng.choice([1, -1]))), image(max(2, channels())))
+    elif family == "quantise":
+        y = b(OPS["quantise"](Y), b.input("x", Type((1, int(rng.integers(4, 400))))))
+    elif family == "dequantise":
+        y = b(OPS["dequantise"](X), b.input("x", Type((1, int(rng.integers(4, 400))), "int8", X)))
     elif family == "linear":
         i, o = int(rng.integers(4, 400)), int(rng.integers(1, 40))
         x = b.input("x", Type((1, i), "int8", X))
@@ -107,7 +125,14 @@ FAMILIES = (
     "lookup",
     "copy",
     "move",
+    "conv_transpose",
+    "mean",
+    "softmax",
+    "arg_max",
+    "quantise",
+    "dequantise",
 )
+LARGE = ("depthwise", "linear", "grouped")  # and convolutions: families of many features, which need more layers
 
 
 def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tuple[float, ...], Any]]:
@@ -123,10 +148,23 @@ def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tu
         made += 1
         with tempfile.TemporaryDirectory() as folder:
             program = device.compile(graph, out=folder)
-            inputs = [rng.integers(-128, 128, v.shape).astype(np.int8) for v in graph.inputs]
+            inputs = [random(v, rng) for v in graph.inputs]
             found = model.features(graph.nodes[-1])
             assert found is not None and found[0] == family, found
             yield found[1], program.profile(*inputs)
+
+
+def random(value: Value, rng: np.random.Generator) -> np.ndarray:
+    """Contents for an input: any int8, or reals that about fill the range of an int8 of scale Y."""
+    if value.dtype == "int8":
+        return rng.integers(-128, 128, value.shape).astype(np.int8)
+    return rng.normal(0, 60 * Y.scale, value.shape).astype(np.float32)
+
+
+def section(entry: dict[str, Any]) -> list[str]:
+    """The lines of one family."""
+    lists = {k: [round(float(v), 4) for v in values] for k, values in entry.items() if k != "stack"}
+    return [*(f"{k} = {values}" for k, values in lists.items()), f"stack = {entry['stack']}"]
 
 
 def fit(rows: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -140,51 +178,58 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=36, help="layers a family and core")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="replace the coefficients that ship with netwright")
+    parser.add_argument("--families", default=",".join(FAMILIES), help="only these, separated by commas")
     options = parser.parse_args()
+    chosen = options.families.split(",")
+    if unknown := sorted(set(chosen) - set(FAMILIES)):
+        parser.error(f"no family {', '.join(unknown)} (they are {', '.join(FAMILIES)})")
     text = [
         "# Coefficients of the cost model, fitted by `python -m benchmarks.calibrate --write`; units: instructions,",
         "# cycles (modelled by cycles.csv) and bytes of code for each feature of a kernel family (cost.py).",
         "",
     ]
     for core in CORES:
+        kept = {} if set(chosen) == set(FAMILIES) else model.coefficients(core)
+        if kept and kept["compiler"] != version():
+            parser.error(f"the other families were fitted to {kept['compiler']}, this is {version()}: fit all")
         # the program around the layers: start-up, example, entry; a table look-up of one layer is about 24 bytes
         base_text = min(p.flash_bytes["text"] for _, p in measured(core, "lookup", 2, options.seed)) - 24.0
         text += [f"[{core}]", f'compiler = "{version()}"']
-        sections = []
+        text += [f"[{core}.base]", "instructions = 12", "cycles = 20", f"text = {base_text}"]
         for family in FAMILIES:
-            pairs = list(
-                measured(
-                    core,
-                    family,
-                    options.layers
-                    if family.startswith("conv") or family in ("depthwise", "linear", "grouped")
-                    else options.layers // 3,
-                    options.seed,
-                )
-            )
-            rows = np.array([f for f, _ in pairs])
-            split = len(rows) * 2 // 3
-            entry = {}
-            line = f"{core:14s} {family:13s}"
-            for kind in ("instructions", "cycles"):
-                target = np.array(
-                    [getattr(p, "cycles_modelled" if kind == "cycles" else kind) for _, p in pairs], float
-                )
-                held = fit(rows[:split], target[:split])
-                error = np.abs(rows[split:] @ held / target[split:] - 1)
-                entry[kind] = fit(rows, target)
-                line += f"  {kind} median error {np.median(error):.1%} worst {error.max():.1%}"
-            sizes = np.array([p.flash_bytes["text"] for _, p in pairs], float)
-            parts = np.array([model.text_features(family, f) for f, _ in pairs])
-            entry["text"] = np.linalg.lstsq(parts, sizes - base_text, rcond=None)[0]
-            stack = max(p.ram_bytes["stack"] for _, p in pairs)
-            print(line + f"  stack {stack} B", flush=True)
-            sections += [f"[{core}.{family}]"]
-            sections += [f"{k} = {[round(float(v), 4) for v in values]}" for k, values in entry.items()]
-            sections += [f"stack = {stack}"]
-        text += [f"[{core}.base]", "instructions = 12", "cycles = 20", f"text = {base_text}", *sections, ""]
+            if family in chosen:
+                many = family.startswith("conv") or family in LARGE
+                count = options.layers if many else options.layers // 3
+                entry = fitted(core, family, count, options.seed, base_text)
+            elif family in kept:
+                entry = kept[family]
+            else:
+                continue
+            text += [f"[{core}.{family}]", *section(entry)]
+        text.append("")
     if options.write:
         Path(model.__file__).with_name("costs.toml").write_text("\n".join(text), encoding="utf-8")
+
+
+def fitted(core: str, family: str, count: int, seed: int, base_text: float) -> dict[str, Any]:
+    """The coefficients of one family from `count` random layers; prints the error on those it did not fit."""
+    pairs = list(measured(core, family, count, seed))
+    rows = np.array([f for f, _ in pairs])
+    split = len(rows) * 2 // 3
+    entry: dict[str, Any] = {}
+    line = f"{core:14s} {family:13s}"
+    for kind in ("instructions", "cycles"):
+        target = np.array([getattr(p, "cycles_modelled" if kind == "cycles" else kind) for _, p in pairs], float)
+        held = fit(rows[:split], target[:split])
+        error = np.abs(rows[split:] @ held / target[split:] - 1)
+        entry[kind] = fit(rows, target)
+        line += f"  {kind} median error {np.median(error):.1%} worst {error.max():.1%}"
+    sizes = np.array([p.flash_bytes["text"] for _, p in pairs], float)
+    parts = np.array([model.text_features(family, f) for f, _ in pairs])
+    entry["text"] = np.linalg.lstsq(parts, sizes - base_text, rcond=None)[0]
+    entry["stack"] = max(p.ram_bytes["stack"] for _, p in pairs)
+    print(line + f"  stack {entry['stack']} B", flush=True)
+    return entry
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The main job, measured: python -m benchmarks.main_job {digits,mnist,strategies} [--budget 15min] [--seeds 3] [--json].
+"""The main job, measured: python -m benchmarks.main_job {digits,mnist,strategies} [--budget 15min] [--seeds 3].
 
 digits      `fit digits` as the demo runs it, for several seeds
 mnist       `fit mnist.npz` within a time budget, at two sizes

@@ -1,8 +1,8 @@
 """Start-up and search speed: python -m benchmarks.speed [--json].
 
-Prints four figures: the time of `netwright --help` and `netwright check` as whole processes (median of 7, and whether they
-load torch), building and structure-hashing a 150-node graph, and candidates a second that the `mobilenet` space samples,
-builds, checks and costs for a Cortex-M4 on one core.
+Prints four figures: the time of `netwright --help` and `netwright check` as whole processes (median of 7, and whether
+they load torch), building and structure-hashing a 150-node graph, and candidates a second that the `mobilenet` space
+samples, builds, checks and costs for a Cortex-M4 on one core.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def loads_torch(*arguments: str) -> bool:
     """Whether a command imports torch."""
     code = (
         "import sys\nfrom netwright.cli import main\n"
-        f"try:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass\nprint('torch' in sys.modules, file=sys.stderr)"
+        f"try:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stderr.strip().endswith("True")

@@ -34,7 +34,7 @@ def command(as_json: Json = False) -> None:
         right=(1, 2, 3),
     )
     show.table(
-            "rules",
-            ("id", "phase", "statement"),
-            sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}),
-        )
+        "rules",
+        ("id", "phase", "statement"),
+        sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}),
+    )

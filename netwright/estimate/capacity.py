@@ -1,4 +1,4 @@
-"""How much a network can hold: within one family and one memory limit, more computation and more weights learn more."""
+"""How much a network can hold: within one family and one memory limit, more weights and more computation learn more."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from netwright.graph import Graph
 
 
 def estimator(graph: Graph) -> dict[str, float]:
-    """{"capacity": log MACs + log parameters}: training-free, higher is better (cf. Lin et al. 2020, section 3.1)."""
-    return {"capacity": math.log(1 + graph.macs) + math.log(1 + graph.parameter_count)}
+    """{"capacity": log parameters + half of log MACs}, training-free; higher is better (cf. Lin et al. 2020, 3.1).
+
+    Weights count for more than computation, which costs training time as well.
+    """
+    return {"capacity": math.log(1 + graph.parameter_count) + 0.5 * math.log(1 + graph.macs)}

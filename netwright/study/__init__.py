@@ -3,13 +3,13 @@
     study = fit("digits", "cortex-m4", ram="4KB", flash="32KB", latency="20ms")    # the whole job
     study.result["accuracy"], study.program, study.graph
 
-Underneath is an Optuna study (its journal file by default), so its dashboard and plots work on it. Each trial's trace is
-one attribute; the decisions are its parameters. Killing the process loses at most the evaluations in flight.
+Underneath is an Optuna study (its journal file by default), so its dashboard and plots work on it. Each trial's trace
+is one attribute; the decisions are its parameters. Killing the process loses at most the evaluations in flight.
 """
 
 from __future__ import annotations
 
-from .fit import Study, fit
+from .job import Study, fit
 from .record import Record
 
 __all__ = ["Record", "Study", "fit"]

@@ -19,8 +19,12 @@ def trials(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The search, one object a trial: number, candidate, metrics, status (None: cut off), fidelity and order told."""
     return [
         {
-            "number": row.trial.number, "candidate": dict(row.trial.candidate), "metrics": row.metrics,
-            "status": row.status, "fidelity": row.trial.fidelity, "told": row.order,
+            "number": row.trial.number,
+            "candidate": dict(row.trial.candidate),
+            "metrics": row.metrics,
+            "status": row.status,
+            "fidelity": row.trial.fidelity,
+            "told": row.order,
         }
         for row in rows
     ]

@@ -41,9 +41,9 @@ class QConv(Op):
         return self.types(x, w, w_scale, bias)[0].size * math.prod(w.shape[1:])
 
     def numpy(self, x: Any, w: Any, w_scale: Any, bias: Any) -> Any:
-        # products of int8 summed over a kernel are exact in float64, which has a fast matrix product
-        real = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(np.float64) - self.x.zero
-        total = self._float().numpy(real, w.transpose(0, 3, 1, 2).astype(np.float64))
+        exact = exact_float(math.prod(w.shape[1:]))
+        real = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(exact) - exact(self.x.zero)
+        total = self._float().numpy(real, w.transpose(0, 3, 1, 2).astype(exact))
         accumulator = total.transpose(0, 2, 3, 1).astype(np.int64) + bias
         return finish(accumulator, *multipliers(self.x, w_scale, self.out), self.out, self.low, self.high)
 
@@ -67,9 +67,15 @@ class QLinear(Op):
         return x.shape[0] * w.size
 
     def numpy(self, x: Any, w: Any, w_scale: Any, bias: Any) -> Any:
-        total = (x.astype(np.float64) - self.x.zero) @ w.T.astype(np.float64)
+        exact = exact_float(w.shape[1])
+        total = (x.astype(exact) - exact(self.x.zero)) @ w.T.astype(exact)
         accumulator = total.astype(np.int64) + bias
         return finish(accumulator, *multipliers(self.x, w_scale, self.out), self.out, self.low, self.high)
+
+
+def exact_float(taps: int) -> type[np.floating[Any]]:
+    """The float type whose fast matrix product sums so many products of int8 without rounding."""
+    return np.float32 if taps * 255 * 128 < 1 << 24 else np.float64
 
 
 def _nchw(shape: tuple[int, ...]) -> tuple[int, ...]:

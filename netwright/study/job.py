@@ -1,8 +1,8 @@
 """The main job: a task and a device in, a network that provably runs there out.
 
 Search (short trainings of candidates that the device accepts), promote (the best few, trained longer), measure (compile
-the structure: what does not fit the real artefact is out before the long training), train, quantise, compile, and run the
-whole test set three ways.
+the structure: what does not fit the real artefact is out before the long training), train, quantise, compile, and run
+the whole test set three ways.
 """
 
 from __future__ import annotations
@@ -46,11 +46,19 @@ CALIBRATION = 512
 PROBES = 300
 SEARCH_SHARE = 0.45  # of a time budget; the rest is for promotion and the final training
 LONGER = 3.0  # times the epochs of a final training that a time budget may fill
-EMULATED_PER_SECOND = 200e6  # instructions; reserves time for the test set
+EMULATED_PER_SECOND = 250e6  # instructions on one core; reserves time for the test set
 LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
 TUNING = 0.1  # of the final training's epochs, for that
-DIRECTIONS = {"loss": "min", "accuracy": "max", "latency_ms": "min", "ram_bytes": "min", "flash_bytes": "min",
-              "macs": "min", "parameters": "min", "instructions": "min"}
+DIRECTIONS = {
+    "loss": "min",
+    "accuracy": "max",
+    "latency_ms": "min",
+    "ram_bytes": "min",
+    "flash_bytes": "min",
+    "macs": "min",
+    "parameters": "min",
+    "instructions": "min",
+}
 Listener = Callable[[str, float, str], None]  # stage, share done (0..1), words
 
 
@@ -67,36 +75,76 @@ class Study:
 
 
 def fit(
-    task: str | Task, device: str | Device, *, ram: str | int | None = None, flash: str | int | None = None,
-    latency: str | float | None = None, clock: str | float | None = None, space: str = "auto",
-    strategy: str = "auto", objectives: tuple[str, ...] = ("loss",), evaluations: int | None = None,
-    budget_s: float | None = None, workers: int | None = None, seed: int = 0, out: str | Path | None = None,
-    storage: str | None = None, resume: bool = False, overwrite: bool = False,
-    recipe: Mapping[str, Any] | None = None, listener: Listener | None = None, **source: Any,
+    task: str | Task,
+    device: str | Device,
+    *,
+    ram: str | int | None = None,
+    flash: str | int | None = None,
+    latency: str | float | None = None,
+    clock: str | float | None = None,
+    space: str = "auto",
+    strategy: str = "auto",
+    objectives: tuple[str, ...] = ("loss",),
+    evaluations: int | None = None,
+    budget_s: float | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    storage: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    recipe: Mapping[str, Any] | None = None,
+    listener: Listener | None = None,
+    **source: Any,
 ) -> Study:
     """Search, train, quantise, compile and run; see the module. `source` goes to `tasks.load` (test=, label=, ...).
 
-    Raises UserError in one line for bad input, an unreachable budget (with the nearest possible) or an unwritable `out`.
+    Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
     started = time.monotonic()
     tell: Listener = listener or (lambda stage, share, words: None)
     job = _Job(
         tasks.load(task, seed=seed, **source) if isinstance(task, str) else task,
         get_device(device, ram=ram, flash=flash, latency=latency, clock=clock) if isinstance(device, str) else device,
-        space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), started, tell,
+        space,
+        strategy,
+        objectives,
+        evaluations,
+        budget_s,
+        workers,
+        seed,
+        dict(recipe or {}),
+        started,
+        tell,
     )
     job.settings = {
-        "task": str(task) if isinstance(task, str) else task.name, "device": device if isinstance(device, str) else device.name,
-        "ram": ram, "flash": flash, "latency": latency, "clock": clock, "space": space, "strategy": strategy,
-        "objectives": list(objectives), "evaluations": evaluations, "budget_s": budget_s, "workers": workers, "seed": seed,
-        "recipe": dict(recipe or {}), **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
+        "task": str(task) if isinstance(task, str) else task.name,
+        "device": device if isinstance(device, str) else device.name,
+        "ram": ram,
+        "flash": flash,
+        "latency": latency,
+        "clock": clock,
+        "space": space,
+        "strategy": strategy,
+        "objectives": list(objectives),
+        "evaluations": evaluations,
+        "budget_s": budget_s,
+        "workers": workers,
+        "seed": seed,
+        "recipe": dict(recipe or {}),
+        **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
     }
     folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
     _writable(folder)
-    record = Record(storage or folder / "study.journal", "search" if storage is None else str(folder), job.space, job.objectives)
+    record = Record(
+        storage or folder / "study.journal", "search" if storage is None else str(folder), job.space, job.objectives
+    )
     if record.exists() and not resume:
         if not overwrite:
-            raise UserError(f"{folder} already holds a study: continue it with --resume, replace it with --overwrite, or choose another --out")
+            raise UserError(
+                f"{folder} already holds a study: continue it with --resume, replace it with --overwrite, "
+                "or choose another --out"
+            )
         if storage is not None:
             raise UserError("--overwrite does not delete from a database: choose another --out")
         (folder / "study.journal").unlink()
@@ -108,9 +156,19 @@ class _Job:
     """One call of `fit`, step by step."""
 
     def __init__(
-        self, task: Task, device: Device, space: str, strategy: str, objectives: tuple[str, ...],
-        evaluations: int | None, budget_s: float | None, workers: int | None, seed: int, recipe: dict[str, Any],
-        started: float, tell: Listener,
+        self,
+        task: Task,
+        device: Device,
+        space: str,
+        strategy: str,
+        objectives: tuple[str, ...],
+        evaluations: int | None,
+        budget_s: float | None,
+        workers: int | None,
+        seed: int,
+        recipe: dict[str, Any],
+        started: float,
+        tell: Listener,
     ) -> None:
         self.task, self.device, self.seed, self.started, self.tell = task, device, seed, started, tell
         self.space: Space = spaces.get(default_space(task) if space == "auto" else space)
@@ -131,9 +189,16 @@ class _Job:
         """What has to agree for a study to be continued."""
         limits = self.device.limits
         return {
-            "task": f"{self.task.name} {self.task.digest[:16]}", "space": self.space.name, "strategy": self.strategy_name,
-            "seed": self.seed, "device": self.device.name, "ram": limits.ram_bytes, "flash": limits.flash_bytes,
-            "latency": limits.latency_ms, "clock": limits.clock_hz, "recipe": self.recipe.to_json(),
+            "task": f"{self.task.name} {self.task.digest[:16]}",
+            "space": self.space.name,
+            "strategy": self.strategy_name,
+            "seed": self.seed,
+            "device": self.device.name,
+            "ram": limits.ram_bytes,
+            "flash": limits.flash_bytes,
+            "latency": limits.latency_ms,
+            "clock": limits.clock_hz,
+            "recipe": self.recipe.to_json(),
             "objectives": [o.name for o in self.objectives],
         }
 
@@ -164,11 +229,15 @@ class _Job:
             found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
             nearest = {k: min(v, nearest.get(k, v)) for k, v in found.items()}
         if not nearest:
-            raise UserError(f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; choose another --space")
+            raise UserError(
+                f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; "
+                "choose another --space"
+            )
         limits = self.device.limits
         raise UserError(
-            f"nothing fits {_limits(limits)} on {self.device.name}: of {PROBES} networks of {self.space.name!r} the smallest "
-            f"need RAM {nearest['RAM']:,.0f} B, Flash {nearest['Flash']:,.0f} B, {nearest['latency']:.2f} ms (modelled); "
+            f"nothing fits {_limits(limits)} on {self.device.name}: of {PROBES} networks of {self.space.name!r} "
+            f"the smallest need RAM {nearest['RAM']:,.0f} B, Flash {nearest['Flash']:,.0f} B, "
+            f"{nearest['latency']:.2f} ms (modelled); "
             "raise the limits to at least these, or choose another --space"
         )
 
@@ -182,11 +251,14 @@ class _Job:
             settings.update(population=max(8, (self.evaluations or 60) // 5))
         # how many first trials are drawn at random (None: all), each the best of `pool` draws by the strategy's score
         self.drawn = {
-            "random": settings.get("population", 0) if self.strategy_name != "random" else None, "pool": settings.get("pool", 1),
+            "random": settings.get("population", 0) if self.strategy_name != "random" else None,
+            "pool": settings.get("pool", 1),
         }
         strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
         deadline = self.started + SEARCH_SHARE * self.budget_s if self.budget_s is not None else None
-        pool: Serial | Processes = Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
+        pool: Serial | Processes = (
+            Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
+        )
         best: list[float] = []
 
         def report(trial: Trial, metrics: dict[str, float], status: str) -> None:
@@ -194,7 +266,8 @@ class _Job:
                 best.append(min(metrics["loss"], *best[-1:]) if best else metrics["loss"])
             words = f"trial {trial.number}: " + (
                 f"accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}, {metrics['macs'] / 1e3:,.0f} k MACs"
-                if status == "ok" else status
+                if status == "ok"
+                else status
             )
             self.tell("search", self._share(strategy.asked, deadline), words)
 
@@ -254,8 +327,9 @@ class _Job:
         recipe = self.recipe.changed(build.recipe)
         deadline = None
         if self.budget_s is not None:
-            reserve = 10 + 1.5 * len(self.task.test.y) * (shell.instructions / EMULATED_PER_SECOND + 0.001)
-            deadline = self.started + max(0.6 * self.budget_s, 0.98 * self.budget_s - reserve)
+            emulated = shell.instructions / EMULATED_PER_SECOND / (os.cpu_count() or 1)
+            reserve = 10 + len(self.task.test.y) * (emulated + 0.002)
+            deadline = self.started + max(0.6 * self.budget_s, self.budget_s - reserve)
             recipe = replace(recipe, epochs=recipe.epochs * LONGER)
 
         def progress(share: float, numbers: dict[str, float]) -> None:
@@ -305,11 +379,16 @@ class _Job:
         program = self.device.compile(graph, build.options, folder)
         host = get_device("host").compile(graph)
         outputs: dict[str, np.ndarray] = {}
-        for index, (name, execute) in enumerate((("reference", graph.run), ("host", host.run), ("device", program.run))):
+        for index, (name, execute) in enumerate(
+            (("reference", graph.run), ("host", host.run), ("device", program.run))
+        ):
             self.tell("run", index / 3, f"{len(y)} test samples, {name}")
             outputs[name] = np.concatenate([execute(given[i : i + 256])[0] for i in range(0, len(given), 256)])
         profile = program.profile(given[:1])
-        equal = bool(np.array_equal(outputs["device"], outputs["host"]) and np.array_equal(outputs["device"], outputs["reference"]))
+        equal = bool(
+            np.array_equal(outputs["device"], outputs["host"])
+            and np.array_equal(outputs["device"], outputs["reference"])
+        )
         guesses = outputs["device"].argmax(1)
         confusion = np.zeros((len(self.task.classes),) * 2, int)
         np.add.at(confusion, (y, guesses), 1)
@@ -320,19 +399,36 @@ class _Job:
         }
         save(trained, folder / "float")
         result = {
-            "netwright": netwright.__version__, "accuracy": accuracy, "profile": profile.to_json(), "byte_equal": equal,
-            "samples": len(y), "evaluations": len(told), "seconds": round(time.monotonic() - self.started, 2),
-            "out": str(folder), "task": self.task.describe(), "device": self.device.to_json(), "space": self.space.name,
-            "strategy": self.strategy_name, "seed": self.seed, "candidate": json.loads(candidate.to_json()),
+            "netwright": netwright.__version__,
+            "accuracy": accuracy,
+            "profile": profile.to_json(),
+            "byte_equal": equal,
+            "samples": len(y),
+            "evaluations": len(told),
+            "seconds": round(time.monotonic() - self.started, 2),
+            "out": str(folder),
+            "task": self.task.describe(),
+            "device": self.device.to_json(),
+            "space": self.space.name,
+            "strategy": self.strategy_name,
+            "seed": self.seed,
+            "candidate": json.loads(candidate.to_json()),
             "violations": [v for v in (profile.broken(self.device.limits),) if v],
-            "recipe": self.recipe.to_json(), "confusion": confusion.tolist(), "classes": list(self.task.classes),
-            "preprocessing": {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()},
+            "recipe": self.recipe.to_json(),
+            "confusion": confusion.tolist(),
+            "classes": list(self.task.classes),
+            "preprocessing": {
+                "offset": np.asarray(self.task.offset).tolist(),
+                "scale": np.asarray(self.task.scale).tolist(),
+            },
             "modelled": {**self.device.cost(graph).to_json(), "layers": facts.layers(self.device.cost(graph))},
             "search": {
-                "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives], "drawn": self.drawn,
+                "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives],
+                "drawn": self.drawn,
                 "chosen": next((t.trial.number for t in told if t.trial.candidate == candidate), None),
             },
-            "settings": self.settings, "versions": facts.versions(),
+            "settings": self.settings,
+            "versions": facts.versions(),
         }
         write_text(folder / "trials.json", json.dumps(facts.trials(record.rows())))
         write_text(folder / "result.json", json.dumps(result, indent=1))
