@@ -19,8 +19,8 @@ $(VENV)/bin/python:
 
 # torch first and by its exact version: a range may otherwise bring gigabytes of CUDA packages that nothing here needs
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing netwright[all] into $(VENV): about 0.6 GB to download (torch 0.2, compiler 0.1, emulator,"
-	@echo "scikit-learn, onnxruntime and others 0.3), about 2 GB on disk. Once."
+	@echo "Installing netwright[all] into $(VENV): about 0.4 GB to download where torch comes as its CPU build (torch 0.2,"
+	@echo "C compiler 0.1, the rest 0.1), several GB where the index has only its CUDA build; about 2 GB on disk. Once."
 	$(BIN)/pip install -q "$$(cat constraints.txt)"
 	$(BIN)/pip install -q -e ".[all]"
 	@touch $@

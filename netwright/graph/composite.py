@@ -9,7 +9,7 @@ import numpy as np
 
 from .graph import Graph
 from .op import Composite
-from .types import Type
+from .types import DTYPES, Type
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +47,8 @@ def expand_all(graph: Graph) -> Graph:
 
 
 def _typed(array: Any, dtype: str) -> Type:
-    return Type(tuple(array.shape), dtype)
+    # under autocast torch computes in types that graphs do not have; the expansion is the same
+    return Type(tuple(array.shape), dtype if dtype in DTYPES else "float32")
 
 
 def run_numpy(op: Composite, arrays: tuple[Any, ...]) -> Any:

@@ -259,17 +259,12 @@ class _Job:
         pool: Serial | Processes = (
             Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
         )
-        best: list[float] = []
 
-        def report(trial: Trial, metrics: dict[str, float], status: str) -> None:
-            if status == "ok":
-                best.append(min(metrics["loss"], *best[-1:]) if best else metrics["loss"])
-            words = f"trial {trial.number}: " + (
+        def report(trial: Trial, metrics: dict[str, float], failure: str) -> None:
+            words = failure or (
                 f"accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}, {metrics['macs'] / 1e3:,.0f} k MACs"
-                if status == "ok"
-                else status
             )
-            self.tell("search", self._share(strategy.asked, deadline), words)
+            self.tell("search", self._share(strategy.asked, deadline), f"trial {trial.number}: {words}")
 
         self.tell("search", self._share(len(before), deadline), f"{self.strategy_name} over {self.space.name}")
         try:

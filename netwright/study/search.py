@@ -12,7 +12,7 @@ from netwright.search import Strategy, Told, Trial, replay
 from .parallel import Processes, Serial
 from .record import Record, Row, events
 
-Report = Callable[[Trial, dict[str, float], str], None]
+Report = Callable[[Trial, dict[str, float], str], None]  # trial, metrics, what went wrong
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ def run(
             running -= 1
             failed = isinstance(result, Exception)
             metrics = {} if isinstance(result, Exception) else result
+            words = f"failed: {' '.join(str(result).split())[:120]}" if failed else ""
             status = "failed" if failed else "ok"
             record.told(trial, metrics, status)
             strategy.tell(trial, metrics, status)  # type: ignore[arg-type]
             if report is not None:
-                report(trial, metrics, status)
+                report(trial, metrics, words)

@@ -102,3 +102,16 @@ def test_short_recipes_see_a_fixed_number_of_samples() -> None:
     large = short_recipe(default_recipe("image", (1, 1, 28, 28), 60_000), 55_000)
     small = short_recipe(default_recipe("image", (1, 1, 8, 8), 898), 449)
     assert large.epochs == pytest.approx(0.5) and small.epochs == 30
+
+
+@pytest.mark.parametrize(
+    "name, shape", [("mobilenet", (1, 3, 16, 16)), ("ds-cnn", (1, 1, 16, 16)), ("conv-small", (1, 1, 9, 9))]
+)
+def test_every_image_space_trains_in_bfloat16_too(name: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    space = spaces.get(name)
+    for _ in range(3):
+        graph = space.build(space.sample(rng), Type(shape), Type((1, 4))).graph
+        x = rng.random((16, *graph.inputs[0].shape[1:]), np.float32)
+        trained = train(graph, x, np.arange(16) % 4, Recipe(epochs=1, batch=8, precision="bfloat16"))
+        assert np.isfinite(predict(trained.graph, x)).all()
