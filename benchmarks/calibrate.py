@@ -43,7 +43,13 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
     def channels() -> int:
         return int(rng.choice([1, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40]))
 
-    if family.startswith("conv") or family in ("depthwise", "grouped"):
+    if family == "conv_transpose":
+        c, o, k, s = channels(), channels() + 1, int(rng.integers(2, 5)), int(rng.integers(1, 3))
+        pad, more = int(rng.integers(0, 2)) * (k // 2), int(rng.integers(0, s))
+        x, w = image(c, 8), tensor("w", (o, k, k, c), "int8")
+        op = OPS["q_conv_transpose"](stride=(s, s), padding=(pad,) * 4, output_padding=(more, more), x=X, out=Y)
+        y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
+    elif family.startswith("conv") or family in ("depthwise", "grouped"):
         c, o, k, s = channels(), channels() + 1, int(rng.choice([1, 3, 5])), int(rng.integers(1, 3))
         groups = 1
         if family == "depthwise":
@@ -61,12 +67,6 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         x = b.input("x", Type((1, *(int(v) for v in rng.integers(k, 12, 2)), c), "int8", X))
         w = tensor("w", (o, k, k, c // groups), "int8")
         op = OPS["q_conv"](stride=(s, s), padding=(pad,) * 4, groups=groups, x=X, out=Y)
-        y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
-    elif family == "conv_transpose":
-        c, o, k, s = channels(), channels() + 1, int(rng.integers(2, 5)), int(rng.integers(1, 3))
-        pad, more = int(rng.integers(0, 2)) * (k // 2), int(rng.integers(0, s))
-        x, w = image(c, 8), tensor("w", (o, k, k, c), "int8")
-        op = OPS["q_conv_transpose"](stride=(s, s), padding=(pad,) * 4, output_padding=(more, more), x=X, out=Y)
         y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
     elif family == "mean":
         y = b(OPS["q_mean"](x=X, out=Y), image(channels()))
@@ -193,7 +193,11 @@ def main() -> None:
         if kept and kept["compiler"] != version():
             parser.error(f"the other families were fitted to {kept['compiler']}, this is {version()}: fit all")
         # the program around the layers: start-up, example, entry; a table look-up of one layer is about 24 bytes
-        base_text = min(p.flash_bytes["text"] for _, p in measured(core, "lookup", 2, options.seed)) - 24.0
+        base_text = (
+            float(kept["base"]["text"])
+            if kept
+            else min(p.flash_bytes["text"] for _, p in measured(core, "lookup", 2, options.seed)) - 24.0
+        )
         text += [f"[{core}]", f'compiler = "{version()}"']
         text += [f"[{core}.base]", "instructions = 12", "cycles = 20", f"text = {base_text}"]
         for family in FAMILIES:

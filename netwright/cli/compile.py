@@ -33,8 +33,9 @@ def command(
 
     graph = load(model)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
-    program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
-    profile = program.profile()
+    with show.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
+        program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
+        profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:
         show.as_json(

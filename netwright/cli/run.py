@@ -40,7 +40,8 @@ def command(
 
     program = open_program(folder)
     arrays = [_read(path) for path in input]
-    results = program.run(*arrays, entry=entry, stream=stream)
+    with show.working(f"running {len(arrays[0]):,} samples", as_json):
+        results = program.run(*arrays, entry=entry, stream=stream)
     if len(output) != len(results):
         raise UserError(f"the program has {len(results)} outputs, {len(output)} --output given")
     for path, array in zip(output, results):

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -36,6 +36,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], rig
 def size(count: int | None) -> str:
     """Bytes with separators."""
     return "-" if count is None else f"{count:,} B"
+
+
+def working(words: str, quiet: bool) -> AbstractContextManager[Any]:
+    """A spinner with words on a terminal while something takes its time."""
+    return err.status(words) if err.is_terminal and not quiet else nullcontext()
 
 
 STAGES = {

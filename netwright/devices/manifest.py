@@ -9,6 +9,7 @@ from typing import Any
 
 from netwright.errors import UserError
 from netwright.graph import Graph
+from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.types import FLOATS, parse_type
 
 from .device import Entry, Program
@@ -17,8 +18,13 @@ MANIFEST = "netwright.json"
 
 
 def is_float(graph: Graph) -> bool:
-    """Whether a network takes or gives floating point."""
-    return any(v.dtype in FLOATS for v in (*graph.inputs, *graph.outputs))
+    """Whether a network computes in floating point; integers between float ends (Quantise, Dequantise) do not."""
+    ends = (*graph.inputs, *graph.outputs)
+    if all(v.dtype not in FLOATS for v in ends):
+        return False
+    inner = [n for n in graph.nodes if not isinstance(n.op, (Quantise, Dequantise))]
+    read = {v for n in inner for v in (*n.inputs, *n.outputs) if v is not None and v not in graph.param_of}
+    return any(v.dtype in FLOATS for v in read) or len(inner) == len(graph.nodes)
 
 
 def entries_json(graphs: Mapping[str, Graph]) -> dict[str, Any]:

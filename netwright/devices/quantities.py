@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from netwright.errors import UserError
@@ -51,6 +52,6 @@ def clock_hz(text: str | float) -> float:
     return _parse(text, _CLOCKS, "clock", "80MHz")
 
 
-def kilobytes(count: int) -> str:
-    """Bytes for people: exact, with thousands separators."""
-    return f"{count:,} B"
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,6 +24,7 @@ from netwright.compress import observe, quantise
 from netwright.compress.quantise import prepared
 from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
+from netwright.devices.quantities import cores
 from netwright.errors import Refused, UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
@@ -179,7 +180,7 @@ class _Job:
         self.strategy_name = strategy if strategy != "auto" else default_strategy(len(objectives))
         self.evaluations = evaluations if evaluations is not None or budget_s is not None else EVALUATIONS
         self.budget_s = budget_s
-        self.workers = workers or (1 if budget_s is None else min(8, os.cpu_count() or 1))
+        self.workers = workers or (1 if budget_s is None else min(8, cores()))
         self.settings: dict[str, Any] = {}  # as given, for whoever wants to repeat the study
         self.drawn: dict[str, int | None] = {}
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe)
@@ -322,7 +323,7 @@ class _Job:
         recipe = self.recipe.changed(build.recipe)
         deadline = None
         if self.budget_s is not None:
-            emulated = shell.instructions / EMULATED_PER_SECOND / (os.cpu_count() or 1)
+            emulated = shell.instructions / EMULATED_PER_SECOND / cores()
             reserve = 10 + len(self.task.test.y) * (emulated + 0.002)
             deadline = self.started + max(0.6 * self.budget_s, self.budget_s - reserve)
             recipe = replace(recipe, epochs=recipe.epochs * LONGER)

@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context
 from typing import Any
 
+from netwright.devices.quantities import cores
 from netwright.search import Trial
 
 _EVALUATOR: Any = None
@@ -59,7 +60,7 @@ class Processes:
 
     def __init__(self, evaluator: Any, workers: int) -> None:
         self.capacity = workers
-        threads = max(1, (os.cpu_count() or 1) // workers)
+        threads = max(1, cores() // workers)
         self._pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (evaluator, threads))
         self._running: dict[Future[dict[str, float]], Trial] = {}
 

@@ -152,6 +152,17 @@ def _open(optuna: Any, storage: str | Path) -> Any:
     if "://" in text:
         try:
             return optuna.storages.get_storage(text)
+        except ImportError:
+            driver = (
+                "psycopg2-binary"
+                if text.startswith("postgres")
+                else "pymysql"
+                if text.startswith("mysql")
+                else "its driver"
+            )
+            raise UserError(
+                f"the storage {text.split(':')[0]!r} needs a database driver: pip install {driver}"
+            ) from None
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"cannot open the storage {text.split('@')[-1]!r}: {reason}") from None

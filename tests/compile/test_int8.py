@@ -74,6 +74,59 @@ def test_an_op_without_an_int8_form_is_refused_by_name() -> None:
         int8.lower(b.graph())
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_softmax_along_another_axis_than_the_last_is_refused_by_name(axis: int) -> None:
+    b = Builder("net")
+    b.output(b(OPS["softmax"](axis), b.input("x", Type((1, 3, 4, 5))), name="odd.one"))
+    with pytest.raises(UserError, match=r"odd\.one: int8 softmax is along the last axis only"):
+        int8.lower(b.graph())
+
+
+def test_a_transposed_convolution_that_has_no_int8_form_is_refused_by_name() -> None:
+    for op in (OPS["conv_transpose"](dilation=(2, 2)), OPS["conv_transpose"](groups=2)):
+        b = Builder("net")
+        x = b.input("x", Type((1, 4, 5, 5)))
+        b.output(b(op, x, b.param("w", (4, 3, 3, 3)), name="odd.one"))
+        with pytest.raises(UserError, match=r"odd\.one: int8 conv_transpose has one group, no dilation"):
+            int8.lower(b.graph())
+
+
+@pytest.mark.parametrize("rank", [3, 4])
+@pytest.mark.parametrize("kind", ["softmax", "reduce_mean", "reduce_max", "conv_transpose"])
+def test_what_classifiers_end_in_stays_near_its_float_network(kind: str, rank: int) -> None:
+    rng = np.random.default_rng(0)
+    space = rank - 2
+    b = Builder("net")
+    x = b.input("x", Type((1, 4, 7, 6)[: rank - 1] + (5,)))
+    if kind == "conv_transpose":
+        op = OPS["conv_transpose"]((2,) * space, (1, 0) * space, output_padding=(1,) * space)
+        y = b(op, x, b.param("w", (4, 3, *[3] * space)), b.param("b", (3,)))
+    else:
+        y = b(OPS[kind]() if kind == "softmax" else OPS[kind](tuple(range(2, rank)), False), x)
+    b.output(y)
+    graph = with_weights(b.graph())
+    data = rng.standard_normal((16, *x.shape[1:])).astype(np.float32)
+    real, near = logits(graph, quantise(graph, data), data)
+    near = np.moveaxis(near, -1, 1) if real.ndim > 2 else near
+    assert real.shape == near.shape
+    assert np.abs(real - near).max() < 0.03 * np.abs(real).max()
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_arg_max_finds_the_same_place_along_every_axis(axis: int, keepdims: bool) -> None:
+    b = Builder("net")
+    x = b.input("x", Type((1, 3, 4, 5)))
+    b.output(b(OPS["arg_max"](axis, keepdims), x))
+    graph = b.graph()
+    data = np.random.default_rng(0).permutation(60).reshape(1, 3, 4, 5).astype(np.float32)
+    quantised = quantise(graph, data)
+    codes = OPS["quantise"](quantised.inputs[0].type.quant).numpy(np.ascontiguousarray(np.moveaxis(data, 1, -1)))
+    (found,), (expected,) = quantised.run(codes), graph.run(data)
+    found = np.moveaxis(found, -1, 1) if found.ndim > 2 else found
+    assert found.dtype == np.int32 and np.array_equal(found, expected)
+
+
 def test_a_value_that_calibration_never_reached_is_named() -> None:
     b = Builder("net")
     x = b.input("x", Type((1, 4)))

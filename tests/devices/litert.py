@@ -12,12 +12,18 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from netwright.graph import Quant
 
-_TYPES = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32}
+_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
 
 
 def tensor(name: str, shape: Sequence[int], dtype: str, buffer: int, scales: Any, zero: int, axis: int = 0) -> Any:
     made = schema.TensorT()
     made.name, made.shape, made.type, made.buffer = name.encode(), list(shape), _TYPES[dtype], buffer
+    if scales is None:
+        return made
     quant = schema.QuantizationParametersT()
     quant.scale = np.asarray(scales, np.float32).reshape(-1)
     quant.zeroPoint = np.full(len(quant.scale), zero, np.int64)
@@ -26,27 +32,37 @@ def tensor(name: str, shape: Sequence[int], dtype: str, buffer: int, scales: Any
     return made
 
 
+def _activation(name: str, shape: Sequence[int], dtype: str, quant: Quant | None) -> Any:
+    return tensor(name, shape, dtype, 0, quant.scale if quant else None, quant.zero if quant else 0)
+
+
 def run(
     code: int,
     options_type: int,
     options: Any,
-    inputs: list[tuple[np.ndarray, Quant]],
+    inputs: list[tuple[np.ndarray, Quant | None]],
     constants: list[tuple[np.ndarray, Any, int]],
     shape: Sequence[int],
-    out: Quant,
+    out: Quant | None,
+    dtype: str = "int8",
+    order: Sequence[int] | None = None,
+    version: int = 3,
 ) -> np.ndarray:
-    """One operator: activations, then constants (array, scales, axis), to one int8 output of `shape`."""
+    """One operator: activations, then constants (array, scales or None, axis), to one output of `shape`.
+
+    `order` is for operators that take their operands in another order: places in activations + constants.
+    """
     model = schema.ModelT()
     model.version = 3
     operator_code = schema.OperatorCodeT()
-    operator_code.builtinCode, operator_code.deprecatedBuiltinCode, operator_code.version = code, min(code, 127), 3
+    operator_code.builtinCode, operator_code.deprecatedBuiltinCode, operator_code.version = code, min(code, 127), version
     model.operatorCodes = [operator_code]
     model.buffers = [schema.BufferT()]
     graph = schema.SubGraphT()
     graph.tensors, graph.inputs = [], []
     for array, quant in inputs:
         graph.inputs.append(len(graph.tensors))
-        graph.tensors.append(tensor(f"x{len(graph.tensors)}", array.shape, "int8", 0, quant.scale, quant.zero))
+        graph.tensors.append(_activation(f"x{len(graph.tensors)}", array.shape, str(array.dtype), quant))
     for array, scales, axis in constants:
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(array.tobytes(), np.uint8)
@@ -54,9 +70,9 @@ def run(
         graph.tensors.append(
             tensor(f"c{len(graph.tensors)}", array.shape, str(array.dtype), len(model.buffers) - 1, scales, 0, axis)
         )
-    graph.tensors.append(tensor("y", shape, "int8", 0, out.scale, out.zero))
+    graph.tensors.append(_activation("y", shape, dtype, out))
     operator = schema.OperatorT()
-    operator.inputs = list(range(len(graph.tensors) - 1))
+    operator.inputs = list(order if order is not None else range(len(graph.tensors) - 1))
     operator.outputs = [len(graph.tensors) - 1]
     operator.builtinOptionsType, operator.builtinOptions = options_type, options
     graph.operators, graph.outputs = [operator], operator.outputs
@@ -139,4 +155,94 @@ def requantise(x: np.ndarray, xq: Quant, out: Quant) -> np.ndarray:
         [],
         x.shape,
         out,
+    )
+
+
+def softmax(x: np.ndarray, xq: Quant, beta: float) -> np.ndarray:
+    """SOFTMAX along the last axis, to scale 1/256 and zero point -128."""
+    options = schema.SoftmaxOptionsT()
+    options.beta = beta
+    return run(
+        schema.BuiltinOperator.SOFTMAX,
+        schema.BuiltinOptions.SoftmaxOptions,
+        options,
+        [(x, xq)],
+        [],
+        x.shape,
+        Quant(1 / 256, -128),
+    )
+
+
+def mean(x: np.ndarray, xq: Quant, out: Quant, keepdims: bool) -> np.ndarray:
+    """MEAN over height and width."""
+    options = schema.ReducerOptionsT()
+    options.keepDims = keepdims
+    shape = (x.shape[0], 1, 1, x.shape[3]) if keepdims else (x.shape[0], x.shape[3])
+    return run(
+        schema.BuiltinOperator.MEAN,
+        schema.BuiltinOptions.ReducerOptions,
+        options,
+        [(x, xq)],
+        [(np.array([1, 2], np.int32), None, 0)],
+        shape,
+        out,
+    )
+
+
+def conv_transpose(
+    x: np.ndarray,
+    w: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    xq: Quant,
+    out: Quant,
+    stride: tuple[int, int],
+    same: bool,
+    shape: Sequence[int],
+) -> np.ndarray:
+    """TRANSPOSE_CONV; weights [O, Kh, Kw, C]. SAME or VALID and the output's shape decide the padding."""
+    options = schema.TransposeConvOptionsT()
+    options.padding = schema.Padding.SAME if same else schema.Padding.VALID
+    options.strideH, options.strideW = stride
+    options.fusedActivationFunction = 0
+    return run(
+        schema.BuiltinOperator.TRANSPOSE_CONV,
+        schema.BuiltinOptions.TransposeConvOptions,
+        options,
+        [(x, xq)],
+        [(np.array(shape, np.int32), None, 0), (w, scale, 0), (bias, scale * xq.scale, 0)],
+        shape,
+        out,
+        order=(1, 2, 0, 3),
+    )
+
+
+def quantise(x: np.ndarray, out: Quant) -> np.ndarray:
+    """QUANTIZE from float32."""
+    options = schema.QuantizeOptionsT()
+    kind = schema.BuiltinOptions.QuantizeOptions
+    return run(schema.BuiltinOperator.QUANTIZE, kind, options, [(x, None)], [], x.shape, out)
+
+
+def dequantise(x: np.ndarray, xq: Quant) -> np.ndarray:
+    """DEQUANTIZE to float32."""
+    options = schema.DequantizeOptionsT()
+    kind = schema.BuiltinOptions.DequantizeOptions
+    return run(schema.BuiltinOperator.DEQUANTIZE, kind, options, [(x, xq)], [], x.shape, None, "float32")
+
+
+def arg_max(x: np.ndarray, xq: Quant, axis: int, shape: Sequence[int]) -> np.ndarray:
+    """ARG_MAX to int32."""
+    options = schema.ArgMaxOptionsT()
+    options.outputType = schema.TensorType.INT32
+    return run(
+        schema.BuiltinOperator.ARG_MAX,
+        schema.BuiltinOptions.ArgMaxOptions,
+        options,
+        [(x, xq)],
+        [(np.array([axis], np.int32), None, 0)],
+        shape,
+        None,
+        "int32",
+        version=2,
     )

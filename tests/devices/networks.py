@@ -33,6 +33,8 @@ def random_float(rng: np.random.Generator, layers: int = 5) -> Graph:
                 "pad",
                 "resize",
                 "slice",
+                "conv_transpose",
+                "attention",
             ]
         )
         with b.scope(f"layer{i}"):
@@ -53,6 +55,14 @@ def random_float(rng: np.random.Generator, layers: int = 5) -> Graph:
             elif kind == "concat":
                 y = b(OPS["conv"](), v, b.param("w", (3, c, 1, 1)))
                 v = b(OPS["concat"](1), v, y)
+            elif kind == "conv_transpose" and h < 7:
+                stride, k, o = int(rng.integers(1, 3)), int(rng.integers(2, 4)), int(rng.integers(1, 7))
+                pads, more = tuple(int(p) for p in rng.integers(0, 2, 4)), (stride - 1, 0)
+                op = OPS["conv_transpose"]((stride,) * 2, pads, output_padding=more)
+                v = b(op, v, b.param("w", (c, o, k, k)), b.param("b", (o,)))
+                v = b(OPS["relu"](), v) if rng.integers(2) else v
+            elif kind == "attention":
+                v = b(OPS["mul"](), v, b(OPS["softmax"](), v))
             elif kind == "unary":
                 v = b(OPS[str(rng.choice(UNARY))](), v)
             elif kind == "pad" and h < 10:
@@ -61,13 +71,20 @@ def random_float(rng: np.random.Generator, layers: int = 5) -> Graph:
                 v = b(OPS["resize"]((h * 2, h * 2)), v)
             elif kind == "slice" and h > 4:
                 v = b(OPS["slice"]((0, 0, 1, 0), (TO_END, c, h, h - 1)), v)
-    if rng.integers(2):
-        v = b(OPS["global_average_pool"](), v)
-    v = b(OPS["reshape"]((0, -1)), v)
+    v = head(b, v, str(rng.choice(["flat", "global_average_pool", "reduce_mean", "reduce_max"])))
     v = b(OPS["linear"](), v, b.param("fc.w", (5, v.shape[1])), b.param("fc.b", (5,)))
+    last = rng.integers(4)
+    v = b(OPS["softmax"](), v) if last == 0 else b(OPS["arg_max"](), v) if last == 1 else v
     b.output(v)
     graph = b.graph()
     return graph.with_store(graph.store.initialise(graph, int(rng.integers(1 << 30))))
+
+
+def head(b: Builder, v: Any, kind: str) -> Any:
+    """An image as one row of features."""
+    if kind in ("reduce_mean", "reduce_max"):
+        return b(OPS[kind]((2, 3), False), v)
+    return b(OPS["reshape"]((0, -1)), b(OPS[kind](), v) if kind != "flat" else v)
 
 
 def random_int8(seed: int, layers: int = 5) -> tuple[Graph, np.ndarray]:

@@ -29,6 +29,38 @@ def test_random_networks_give_the_same_bytes_in_reference_host_and_emulated_core
     assert np.array_equal(devices.get(core).compile(graph, out=tmp_path / core).run(x)[0], expected)
 
 
+@pytest.mark.parametrize("core", ("host", *CORES))
+def test_float_ends_give_the_same_bits_everywhere(core: str, tmp_path: Path) -> None:
+    q, out = Quant(0.0371, -9), Quant(0.11, 5)
+    b = Builder("ends")
+    x = b.input("x", Type((1, 200)))
+    y = b(OPS["q_requantise"](q, out), b(OPS["quantise"](q), x))
+    b.output(b(OPS["dequantise"](out), y), b(OPS["q_arg_max"](), y))
+    graph = b.graph()
+    halves = np.float32(q.scale) * (np.arange(-90, 90) + 0.5).astype(np.float32)
+    special = np.float32([np.inf, -np.inf, 1e30, -1e30, 1e-42, -0.0, 0.49999997 * q.scale])
+    data = np.concatenate([halves, special, np.zeros(13, np.float32)])[None]
+    device = devices.get(core)
+    assert not device.check(graph)
+    found = device.compile(graph, out=tmp_path).run(data)
+    for ours, theirs in zip(graph.run(data), found, strict=True):
+        assert ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize("core", ("host", *CORES))
+@pytest.mark.parametrize("scale", (0.0003, 0.02, 0.3, 45.0))
+def test_softmax_gives_the_same_bytes_at_every_scale_and_length(core: str, scale: float, tmp_path: Path) -> None:
+    q = Quant(float(np.float32(scale)), 3)
+    b = Builder("softmax")
+    for n in (1, 10, 700):
+        x = b.input(f"x{n}", Type((1, 2, n), "int8", q))
+        b.output(b(OPS["q_softmax"](q), x), b(OPS["q_softmax"](q, 1.5), x))
+    graph, rng = b.graph(), np.random.default_rng(0)
+    data = [rng.integers(-128, 128, (1, *v.shape[1:])).astype(np.int8) // d for v, d in zip(graph.inputs, (1, 1, 16))]
+    found = devices.get(core).compile(graph, out=tmp_path).run(*data)
+    assert all(np.array_equal(a, e) for a, e in zip(found, graph.run(*data), strict=True))
+
+
 def test_planned_arena_is_the_measured_arena_and_stack_is_painted(tmp_path: Path) -> None:
     graph, x = random_int8(1)
     device = devices.get("cortex-m4")

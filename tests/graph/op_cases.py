@@ -241,7 +241,7 @@ def _quantised() -> list[Case]:
     image, row = int8(2, 7, 6, 4), int8(3, 12)
     w, bias = int8(6, 3, 3, 4), rng.integers(-2000, 2000, 6).astype(np.int32)
     scales = real(6, low=0.001, high=0.02)
-    deep = int8(4, 3, 3, 1)
+    deep, turned = int8(4, 3, 3, 1), int8(6, 3, 2, 4)
     exact = {"gradient": False, "torch": False}
     return [
         Case(ops.Quantise(a), (real(40),), gradient=False, steps=1),
@@ -255,6 +255,8 @@ def _quantised() -> list[Case]:
         Case(
             ops.QConv((1, 1), (1, 1, 1, 1), (1, 1), 4, a, out, 5), (image, deep, scales[:4], bias[:4]), (a,), steps=1, **exact
         ),
+        Case(ops.QConvTranspose((2, 2), (1, 0, 1, 1), (1, 1), a, out), (image, turned, scales, bias), (a,), steps=1, **exact),
+        Case(ops.QConvTranspose((1, 2), (0, 1, 2, 0), (2, 3), a, out, 5), (image, turned, scales, bias), (a,), steps=1, **exact),
         Case(ops.QLinear(a, out), (row, int8(6, 12), scales, bias), (a,), steps=1, **exact),
         Case(ops.QLinear(a, out, -128, 40), (row, int8(6, 12), scales, bias), (a,), steps=1, **exact),
         Case(ops.QAdd(a, c, out), (image, int8(2, 7, 6, 4)), (a, c), steps=1, **exact),
@@ -268,6 +270,12 @@ def _quantised() -> list[Case]:
         Case(ops.QMaxPool((2, 2), (2, 2), low=-10, high=50), (image,), (a,), **exact),
         Case(ops.QAveragePool((3, 2), (2, 2), (1, 0, 1, 1)), (image,), (a,), steps=1, **exact),
         Case(ops.QAveragePool((7, 6), (7, 6), low=0), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean(True, a, Quant(0.003, -9)), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean(False, a, out, 0, 90), (image,), (a,), steps=1, **exact),
+        Case(ops.QSoftmax(c), (row,), (c,), steps=1, **exact),
+        Case(ops.QSoftmax(a, 0.5), (image,), (a,), steps=1, **exact),
+        Case(ops.QArgMax(), (row,), (a,), **exact),
+        Case(ops.QArgMax(1, True), (image,), (a,), **exact),
     ]
 
 

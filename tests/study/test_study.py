@@ -166,3 +166,21 @@ def interrupted_again(place: Path) -> int:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         return process.wait(60)
+
+
+def test_quantisation_aware_training_runs_when_quantisation_loses_too_much(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import netwright.study.job as job
+
+    monkeypatch.setattr(job, "LOST", -1.0)
+    stages = []
+    study = fit(place, recipe={"epochs": 10.0}, listener=lambda stage, share, words: stages.append(words))
+    assert any("quantisation-aware" in words for words in stages)
+    assert study.result["byte_equal"] and study.result["accuracy"]["int8"] > 0.8
+
+
+def test_a_time_budget_is_kept(place: Path) -> None:
+    started = time.monotonic()
+    study = fit(place, evaluations=None, budget_s=12.0, workers=1, recipe=None)
+    assert time.monotonic() - started < 25 and study.result["byte_equal"]

@@ -6,8 +6,9 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.graph import Node, Value
-from netwright.graph.ops.conv import Conv
+from netwright.graph.ops.conv import Conv, ConvTranspose
 from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 from netwright.graph.ops.linear import Linear
 from netwright.graph.ops.norm import BatchNorm
 from netwright.graph.ops.shape import Reshape
@@ -43,6 +44,41 @@ def conv(state: Lowering, node: Node) -> Value:
     w, scale = state.weights(node.name, last, (shape[0], shape[2], shape[3], shape[1]))
     bias = state.bias(node.name, _bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
     q = QConv(stride, padding, dilation, op.groups, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
+    y = state.b(q, x, w, scale, bias, name=node.name)
+    if rank == 1:
+        y = state.b(Reshape((0, *y.shape[2:])), y, name=f"{node.name}.row")
+    return state.finish(fused, y)
+
+
+@lowers(ConvTranspose)
+def conv_transpose(state: Lowering, node: Node) -> Value:
+    """Weights [C, O, Kh, Kw] -> [O, Kh, Kw, C]; one spatial dimension becomes a height of 1."""
+    op = node.op
+    assert isinstance(op, ConvTranspose)
+    x, weight = state.x(node), node.inputs[1]
+    assert weight is not None
+    rank = len(weight.shape) - 2
+    stride, padding, dilation, extra = op.geometry(rank)
+    if op.groups != 1 or any(d != 1 for d in dilation) or min((*padding, *extra)) < 0:
+        raise UserError(
+            f"{node.name}: int8 conv_transpose has one group, no dilation and no negative padding, not groups "
+            f"{op.groups}, dilation {dilation}, padding {padding}, output padding {extra}"
+        )
+    array = state.graph.constant(weight)
+    if array is None and state.ranges is not None:
+        raise UserError(f"{node.name}: the weights of a transposed convolution must be constant to become int8")
+    shape = weight.shape
+    if rank == 1:
+        stride, extra, padding = (1, *stride), (0, *extra), (0, padding[0], 0, padding[1])
+        shape = (*shape[:2], 1, shape[2])
+        array = array.reshape(shape) if array is not None else None
+        x = state.b(Reshape((0, 1, *x.shape[1:])), x, name=f"{node.name}.image")
+    last = array.transpose(1, 2, 3, 0) if array is not None else None
+    fused = state.fuse(node)
+    out = state.quant(fused.output)
+    w, scale = state.weights(node.name, last, (shape[1], shape[2], shape[3], shape[0]))
+    bias = state.bias(node.name, _bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
+    q = QConvTranspose(stride, padding, extra, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
     y = state.b(q, x, w, scale, bias, name=node.name)
     if rank == 1:
         y = state.b(Reshape((0, *y.shape[2:])), y, name=f"{node.name}.row")

@@ -9,7 +9,6 @@ from netwright.graph import Node, Value
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.linear import Linear
 from netwright.graph.ops.pool import AveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
-from netwright.graph.ops.reduce import ReduceMean
 from netwright.graph.ops.resize import Resize
 from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
 
@@ -54,18 +53,6 @@ def global_pool(state: Lowering, node: Node) -> Value:
     return _pooled(state, node, kind(size, size), x, len(x.shape))
 
 
-@lowers(ReduceMean)
-def mean(state: Lowering, node: Node) -> Value:
-    """The mean over all space is a pool; no other mean has an int8 form yet."""
-    op, source = node.op, node.inputs[0]
-    assert isinstance(op, ReduceMean) and source is not None
-    rank = len(source.shape)
-    if rank not in (3, 4) or op.normal_axes(rank) != tuple(range(2, rank)):
-        raise UserError(f"{node.name}: int8 reduce_mean is over the spatial dimensions only, not {op.axes}")
-    pooled = global_pool(state, Node(GlobalAveragePool(), node.inputs, node.outputs))
-    return pooled if op.keepdims else state.b(Reshape((0, -1)), pooled, name=node.name)
-
-
 @lowers(Reshape)
 def reshape(state: Lowering, node: Node) -> Value:
     """Elements keep their channels-first order, but for a linear layer, which permutes its weights instead."""
@@ -93,7 +80,7 @@ def transpose(state: Lowering, node: Node) -> Value:
     return state.last(state.b(node.op, x, name=node.name), len(node.output.shape))
 
 
-def _axis(axis: int, rank: int) -> int:
+def place_of_axis(axis: int, rank: int) -> int:
     """Where a channels-first axis lies channels last."""
     axis %= rank
     return axis if rank not in (3, 4) or axis == 0 else (rank - 1 if axis == 1 else axis - 1)
@@ -111,7 +98,7 @@ def concat(state: Lowering, node: Node) -> Value:
     op = node.op
     assert isinstance(op, Concat)
     parts = [requantised(state, state.x(node, i), out) for i in range(len(node.inputs))]
-    return state.b(Concat(_axis(op.axis, len(node.output.shape))), *parts, name=node.name)
+    return state.b(Concat(place_of_axis(op.axis, len(node.output.shape))), *parts, name=node.name)
 
 
 @lowers(Split)
@@ -120,7 +107,7 @@ def split(state: Lowering, node: Node) -> Value:
     op = node.op
     assert isinstance(op, Split)
     x = state.x(node)
-    made: Any = state.b(Split(_axis(op.axis, len(x.shape)), op.sizes), x, name=node.name)
+    made: Any = state.b(Split(place_of_axis(op.axis, len(x.shape)), op.sizes), x, name=node.name)
     parts = made if isinstance(made, tuple) else (made,)
     state.made.update(zip(node.outputs, parts, strict=True))
     return parts[0]

@@ -106,6 +106,8 @@ class Writer:
 def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     """C for these entries, which share one arena. Raises UserError naming an op that cannot be compiled."""
     program = identifier(name).lower()
+    if program in {path.stem for path in KERNELS.iterdir()} | {"main", "startup", "program"}:
+        program += "_model"  # its files stand beside the kernels' and the start-up code
     names = Names()
     for reserved in (program, "arena", *[f"{program}_{e}" for e in entries]):
         names.unique(reserved)

@@ -16,8 +16,12 @@ from typing import Any
 from netwright.graph import Node
 from netwright.graph.ops.index import Gather
 from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
+from netwright.graph.ops.int8.reduce import QArgMax, QMean
+from netwright.graph.ops.int8.softmax import QSoftmax
+from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
 
 _FAMILIES: dict[type, str] = {
@@ -32,6 +36,8 @@ _FAMILIES: dict[type, str] = {
     Pad: "move",
     Slice: "move",
     Transpose: "move",
+    Quantise: "quantise",
+    Dequantise: "dequantise",
 }
 Features = tuple[str, tuple[float, ...]]
 
@@ -59,6 +65,11 @@ def features(node: Node) -> Features | None:
         key = (type(op), op.kernel, op.stride, op.padding, node.inputs[0].shape)  # type: ignore[union-attr]
     elif isinstance(op, QLinear):
         key = (QLinear, node.inputs[0].shape, node.inputs[1].shape)  # type: ignore[union-attr]
+    elif isinstance(op, QConvTranspose):
+        x, w = node.inputs[0], node.inputs[1]
+        key = (QConvTranspose, op.stride, op.padding, op.output_padding, x.shape, w.shape)  # type: ignore[union-attr]
+    elif isinstance(op, (QMean, QSoftmax, QArgMax)):
+        return _rows(node)
     else:
         return _FAMILIES[type(op)], (1.0, float(sum(v.type.size for v in node.outputs)))
     made = _MEMORY.get(key)
@@ -67,10 +78,20 @@ def features(node: Node) -> Features | None:
     return made
 
 
+def _rows(node: Node) -> Features:
+    """Reductions: how many results or rows, and how many elements are read for them."""
+    read, made = node.inputs[0].type.size, node.output.type.size  # type: ignore[union-attr]
+    if isinstance(node.op, QSoftmax):
+        return "softmax", (1.0, float(read // node.output.shape[-1]), float(read))
+    return "mean" if isinstance(node.op, QMean) else "arg_max", (1.0, float(made), float(read))
+
+
 def _layer(node: Node) -> Features:
     op = node.op
     if isinstance(op, QConv):
         return _conv(node, op)
+    if isinstance(op, QConvTranspose):
+        return _conv_transpose(node, op)
     if isinstance(op, QLinear):
         rows, i = node.inputs[0].shape  # type: ignore[union-attr]
         o = node.inputs[1].shape[0]  # type: ignore[union-attr]
@@ -156,6 +177,37 @@ def _conv(node: Node, op: QConv) -> Features:
     )
 
 
+def _conv_transpose(node: Node, op: QConvTranspose) -> Features:
+    _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
+    o, kh, kw, _ = node.inputs[1].shape  # type: ignore[union-attr]
+    _, oh, ow, _ = node.output.shape
+    rows = sum(_taps(h, kh, op.stride[0], op.padding[0], oh))
+    inside = rows * sum(_taps(w, kw, op.stride[1], op.padding[1], ow))
+    pixels, blocks, four, one = oh * ow, o // 4 + o % 4, o // 4, o % 4
+    return "conv_transpose", tuple(
+        float(v)
+        for v in (
+            1,
+            pixels * o,
+            pixels * blocks,
+            rows * ow * blocks,
+            inside * blocks,
+            inside * (c // 4) * four,
+            inside * (c // 4) * one,
+            inside * (c % 4) * four,
+            inside * (c % 4) * one,
+        )
+    )
+
+
+def _taps(size: int, kernel: int, stride: int, before: int, out: int) -> list[int]:
+    """For each position of a transposed convolution's output, how many taps meet an input."""
+    return [
+        sum((at - k) % stride == 0 and 0 <= (at - k) // stride < size for k in range(kernel))
+        for at in range(before, before + out)
+    ]
+
+
 def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out: int) -> list[tuple[int, int]]:
     """For each output position, the range of kernel taps that fall inside the input."""
     spans = []
@@ -169,6 +221,8 @@ def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out:
 
 def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:
     """What decides the size of a layer's code: which of the kernel's parts are there."""
+    if family == "conv_transpose":
+        return (1.0, float(values[5] > 0), float(values[6] + values[8] > 0), float(values[7] > 0))
     if family.startswith("conv"):
         return (1.0, float(values[6] > 0), float(values[7] + values[9] > 0), float(values[8] > 0))
     if family == "depthwise":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,12 +22,14 @@ from ..c import CSource, generate
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
+from ..quantities import cores
 from .board import Board
 from .cost import coefficients, features, text_features
 from .cycles import count
 from .emulator import Counts, Image, Unicorn
 from .rules import RULES
 
+SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starting
 _FIRMWARE = Path(__file__).parent / "firmware"
 _CPUS = {"cortex-m0plus": "cortex_m0plus", "cortex-m4": "cortex_m4", "cortex-m7": "cortex_m7"}
 _GCC_CPUS = {"cortex-m0plus": "cortex-m0plus", "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m7"}
@@ -209,19 +212,18 @@ class CortexMProgram:
             raise UserError(f"{folder}: not a compiled program: {error}") from None
         self._image = Image.read(folder / "firmware.elf")
         self._machine: Unicorn | None = None
+        self._spare: list[Unicorn] = []  # for running many samples at once
         self._places: dict[str, tuple[list[int], list[int]]] = {}
 
     def _emulator(self) -> Unicorn:
         if self._machine is None:
-            board = self.board
-            top = self._image.symbols["nw_stack_top"]
-            self._machine = Unicorn(
-                self._image,
-                board.core,
-                (board.flash_origin, board.flash_bytes),
-                (board.ram_origin, top - board.ram_origin),
-            )
+            self._machine = self._new_machine()
         return self._machine
+
+    def _new_machine(self) -> Unicorn:
+        board, top = self.board, self._image.symbols["nw_stack_top"]
+        flash = (board.flash_origin, board.flash_bytes)
+        return Unicorn(self._image, board.core, flash, (board.ram_origin, top - board.ram_origin))
 
     def _entry(self, entry: str) -> tuple[Unicorn, Entry, list[int], list[int]]:
         if entry not in self.entries:
@@ -243,8 +245,29 @@ class CortexMProgram:
 
     def run(self, *inputs: Any, entry: str = "infer", stream: bool = False) -> tuple[np.ndarray, ...]:
         """Run every sample [n, ...] on the emulated core; states restart for each one unless `stream`."""
-        machine, types, places, results = self._entry(entry)
+        machine, types, *_ = self._entry(entry)
         batches = samples(inputs, types)
+        count = len(batches[0])
+        threads = 1 if stream else max(1, min(cores(), count // SAMPLES_A_CORE))
+        while len(self._spare) < threads - 1:
+            self._spare.append(self._new_machine())
+        cuts = np.linspace(0, count, threads + 1).astype(int)
+        with ThreadPoolExecutor(threads) as pool:  # the emulator works outside the interpreter's lock
+            parts = list(
+                pool.map(
+                    lambda m, a, z: self._run_on(m, entry, [b[a:z] for b in batches], stream),
+                    (machine, *self._spare),
+                    cuts,
+                    cuts[1:],
+                )
+            )
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts))
+
+    def _run_on(
+        self, machine: Unicorn, entry: str, batches: list[np.ndarray], stream: bool
+    ) -> tuple[np.ndarray, ...]:
+        """Run samples one after the other on one machine."""
+        types, (places, results) = self.entries[entry], self._places[entry]
         outputs: list[list[np.ndarray]] = [[] for _ in types.outputs]
         machine.call(f"{self.program}_{entry}_reset")
         for index in range(len(batches[0])):
@@ -309,8 +332,9 @@ def version_or_none() -> str:
 def _constant_bytes(node: Any, graph: Graph) -> int:
     """Bytes of constants a layer puts into Flash: weights, bias, multiplier, shift; or a table or operand."""
     from netwright.graph.ops.int8.conv import QConv, QLinear
+    from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
-    if isinstance(node.op, (QConv, QLinear)):
+    if isinstance(node.op, (QConv, QLinear, QConvTranspose)):
         outputs = node.inputs[1].shape[0]
         return int(node.inputs[1].type.size + 9 * outputs)
     return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from netwright.compile.int8 import lowerable
 from netwright.graph.ops.norm import BatchNorm
+from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.types import FLOATS
 
 from ..c import supported
@@ -14,7 +15,8 @@ from ..device import Rule, Subject, Violation
 
 def _ops(subject: Subject) -> Iterable[Violation]:
     for node in subject.graph.nodes:
-        floating = node.output.dtype in FLOATS
+        ends = (v for v in (*node.inputs, *node.outputs) if v is not None and v not in subject.graph.param_of)
+        floating = any(v.dtype in FLOATS for v in ends) and not isinstance(node.op, (Quantise, Dequantise))
         known = (lowerable(node.op) or isinstance(node.op, BatchNorm)) if floating else supported(node.op)
         if not known:
             yield Violation("M1", node.name, f"{node.op.name} has no int8 form here", "replace it, or run it on `host`")

@@ -51,7 +51,8 @@ class Quantise(Op):
     def numpy(self, x: Any) -> Any:
         info = np.iinfo(DTYPES[self.dtype])
         scaled = x / np.float32(self.out.scale)
-        rounded = np.sign(scaled) * np.floor(np.abs(scaled) + np.float32(0.5))
+        part, whole = np.modf(scaled)  # exact; adding a half first would carry the float below a half over it
+        rounded = whole + np.sign(part) * (np.abs(part) >= 0.5)
         return np.clip(rounded + self.out.zero, info.min, info.max).astype(DTYPES[self.dtype])
 
     def torch(self, x: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from netwright.graph import Node
 from netwright.graph.ops.int8.arithmetic import multipliers
 from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
 from ..source import Body, Writer, emits
 
@@ -14,7 +15,7 @@ from ..source import Body, Writer, emits
 def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, int]:
     """The four constant arrays of a layer as arguments, and their bytes."""
     op = node.op
-    assert isinstance(op, (QConv, QLinear))
+    assert isinstance(op, (QConv, QLinear, QConvTranspose))
     multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out)
     bias = writer.array(node.inputs[3])
     arrays: dict[str, np.ndarray] = {
@@ -62,6 +63,34 @@ def conv(writer: Writer, node: Node) -> Body:
     groups = f", {op.groups}" if kernel == "nw_conv_grouped" else ""
     body = f"    const nw_conv_shape s = {{{fields}}};\n    {kernel}(x0, y0, {names}, s{groups});"
     return Body(body, ("depthwise.h" if depthwise else "conv.h",), size)
+
+
+@emits(QConvTranspose)
+def conv_transpose(writer: Writer, node: Node) -> Body:
+    op, x, y, weights = node.op, node.inputs[0], node.output, writer.array(node.inputs[1])
+    assert isinstance(op, QConvTranspose) and x is not None
+    shape = {
+        "h": x.shape[1],
+        "w": x.shape[2],
+        "c": x.shape[3],
+        "oh": y.shape[1],
+        "ow": y.shape[2],
+        "o": y.shape[3],
+        "kh": weights.shape[1],
+        "kw": weights.shape[2],
+        "sh": op.stride[0],
+        "sw": op.stride[1],
+        "top": op.padding[0],
+        "left": op.padding[1],
+        "x_zero": op.x.zero,
+        "y_zero": op.out.zero,
+        "low": op.low,
+        "high": op.high,
+    }
+    names, size = _constants(writer, node, weights)
+    fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
+    body = f"    const nw_transpose_shape s = {{{fields}}};\n    nw_conv_transpose(x0, y0, {names}, s);"
+    return Body(body, ("conv_transpose.h",), size)
 
 
 @emits(QLinear)

@@ -11,11 +11,15 @@ import numpy as np
 
 from ...graph import Node
 from ...ops.int8.conv import QConv, QLinear
+from ...ops.int8.conv_transpose import QConvTranspose
 from ...ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub, _QBinary
 from ...ops.int8.pool import QAveragePool, QMaxPool
+from ...ops.int8.reduce import QArgMax, QMean
+from ...ops.int8.softmax import SOFTMAX_QUANT, QSoftmax
 from ...types import Quant
 from .elementwise import cast, clipped
 from .exporter import Export, exports
+from .layers import transposed
 from .quantise import to_integers, to_reals
 
 _FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -36,6 +40,22 @@ def q_conv(ex: Export, node: Node) -> str:
         "Conv", x, _weights(ex, node, kernels), _bias(ex, node, op.x),
         kernel_shape=w.shape[1:3], strides=op.stride, pads=op.padding, dilations=op.dilation, group=op.groups,
     )  # fmt: skip
+    return _finish(ex, ex("Transpose", y, perm=_LAST), op.out, op.low, op.high)
+
+
+@exports(QConvTranspose)
+def q_conv_transpose(ex: Export, node: Node) -> str:
+    """DequantizeLinear, Transpose, ConvTranspose, Clip, Transpose, QuantizeLinear."""
+    op, w = node.op, node.inputs[1]
+    assert isinstance(op, QConvTranspose) and w is not None
+    x = ex("Transpose", to_reals(ex, ex.x(node), op.x), perm=_FIRST)
+    array = ex.array(node, 1)
+    if array is not None:
+        kernels = ex.constant(array.transpose(3, 0, 1, 2), hint="weight")
+    else:
+        kernels = ex("Transpose", ex.x(node, 1), perm=(3, 0, 1, 2))
+    kernels = ex("DequantizeLinear", kernels, ex.x(node, 2), axis=1)
+    y = transposed(ex, op.in_reals(), x, kernels, _bias(ex, node, op.x), w.shape[1:3])
     return _finish(ex, ex("Transpose", y, perm=_LAST), op.out, op.low, op.high)
 
 
@@ -96,6 +116,39 @@ def q_average_pool(ex: Export, node: Node) -> str:
     real = ex("Transpose", to_reals(ex, ex.x(node), quant), perm=_FIRST)
     y = ex("AveragePool", real, kernel_shape=op.kernel, strides=op.stride, pads=op.padding)
     return _finish(ex, ex("Transpose", y, perm=_LAST), quant, op.low, op.high)
+
+
+@exports(QMean)
+def q_mean(ex: Export, node: Node) -> str:
+    """ReduceMean of reals; its axes are an input from opset 18 on."""
+    op = node.op
+    assert isinstance(op, QMean)
+    real = to_reals(ex, ex.x(node), op.x)
+    if ex.opset >= 18:
+        y = ex("ReduceMean", real, ex.ints(1, 2), keepdims=int(op.keepdims))
+    else:
+        y = ex("ReduceMean", real, axes=(1, 2), keepdims=int(op.keepdims))
+    return _finish(ex, y, op.out, op.low, op.high)
+
+
+@exports(QSoftmax)
+def q_softmax(ex: Export, node: Node) -> str:
+    """Softmax of reals, to the scale of 1/256 that TFLite fixes."""
+    op = node.op
+    assert isinstance(op, QSoftmax)
+    real = to_reals(ex, ex.x(node), op.x)
+    if op.beta != 1.0:
+        real = ex("Mul", real, ex.constant(np.float32(op.beta)))
+    return to_integers(ex, ex("Softmax", real, axis=-1), SOFTMAX_QUANT)
+
+
+@exports(QArgMax)
+def q_arg_max(ex: Export, node: Node) -> str:
+    """On the integers themselves; exact. The first of equals, as is ONNX's default."""
+    op = node.op
+    assert isinstance(op, QArgMax)
+    wide = cast(ex, ex.x(node), "int32")
+    return cast(ex, ex("ArgMax", wide, axis=op.axis, keepdims=int(op.keepdims)), "int32")
 
 
 def _weights(ex: Export, node: Node, weights: str) -> str:

@@ -27,21 +27,22 @@ def conv(ex: Export, node: Node) -> str:
 
 @exports(ConvTranspose)
 def conv_transpose(ex: Export, node: Node) -> str:
+    """The same op."""
+    assert isinstance(node.op, ConvTranspose) and node.inputs[1] is not None
+    return transposed(ex, node.op, ex.x(node), ex.x(node, 1), ex.x(node, 2), node.inputs[1].shape[2:])
+
+
+def transposed(ex: Export, op: ConvTranspose, x: str, w: str, bias: str, kernel: tuple[int, ...]) -> str:
     """Output padding that ONNX does not allow (below 0, or a stride and more) is made by a Pad, which may also cut."""
-    op, w = node.op, node.inputs[1]
-    assert isinstance(op, ConvTranspose) and w is not None
-    rank = len(w.shape) - 2
+    rank = len(kernel)
     stride, padding, dilation, extra = op.geometry(rank)
-    shape = {"kernel_shape": w.shape[2:], "strides": stride, "dilations": dilation, "group": op.groups}
+    shape = {"kernel_shape": kernel, "strides": stride, "dilations": dilation, "group": op.groups}
     if all(0 <= e < s for e, s in zip(extra, stride)):
-        inputs = (ex.x(node), ex.x(node, 1), ex.x(node, 2))
-        return ex("ConvTranspose", *inputs, pads=padding, output_padding=extra, **shape)
-    full = ex("ConvTranspose", ex.x(node), ex.x(node, 1), pads=(0,) * 2 * rank, **shape)
+        return ex("ConvTranspose", x, w, bias, pads=padding, output_padding=extra, **shape)
+    full = ex("ConvTranspose", x, w, pads=(0,) * 2 * rank, **shape)
     ends = (e - p for e, p in zip(extra, padding[rank:]))
     y = ex("Pad", full, ex.ints(0, 0, *(-p for p in padding[:rank]), 0, 0, *ends))
-    if not ex.x(node, 2):
-        return y
-    return ex("Add", y, ex("Reshape", ex.x(node, 2), ex.ints(-1, *[1] * rank)))
+    return ex("Add", y, ex("Reshape", bias, ex.ints(-1, *[1] * rank))) if bias else y
 
 
 @exports(Linear)
