@@ -55,7 +55,11 @@ def run(
     model = schema.ModelT()
     model.version = 3
     operator_code = schema.OperatorCodeT()
-    operator_code.builtinCode, operator_code.deprecatedBuiltinCode, operator_code.version = code, min(code, 127), version
+    operator_code.builtinCode, operator_code.deprecatedBuiltinCode, operator_code.version = (
+        code,
+        min(code, 127),
+        version,
+    )
     model.operatorCodes = [operator_code]
     model.buffers = [schema.BufferT()]
     graph = schema.SubGraphT()

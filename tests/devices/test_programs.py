@@ -187,6 +187,17 @@ def test_names_from_models_cannot_break_out_of_the_c_code(tmp_path: Path) -> Non
     assert load(tmp_path).structure_hash == graph.structure_hash
 
 
+@pytest.mark.parametrize("name", ["conv", "softmax", "startup", "main"])
+def test_a_network_may_be_called_like_a_file_of_ours(name: str, tmp_path: Path) -> None:
+    q = Quant(1.0, 0)
+    b = Builder(name)
+    x = b.input("x", Type((1, 4), "int8", q))
+    b.output(b(OPS["q_softmax"](q), x))
+    graph, data = b.graph(), np.full((1, 4), 3, np.int8)
+    program = devices.get("cortex-m4").compile(graph, out=tmp_path)
+    assert np.array_equal(program.run(data)[0], graph.run(data)[0])
+
+
 def test_unknown_devices_suggest_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'cortex-m4'"):
         devices.get("cortexm4")

@@ -141,7 +141,7 @@ class Lowering:
             return value
         moved = tuple(value.shape[i] for i in permutation)
         if [n for n in moved if n != 1] == [n for n in value.shape if n != 1]:
-            return self.b(Reshape(moved), value, name=name) if moved != value.shape else value
+            return self.b(Reshape((0, *moved[1:])), value, name=name) if moved != value.shape else value
         return self.b(Transpose(permutation), value, name=name)
 
     def weights(self, name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> tuple[Value, Value]:

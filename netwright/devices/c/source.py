@@ -106,6 +106,8 @@ class Writer:
 def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     """C for these entries, which share one arena. Raises UserError naming an op that cannot be compiled."""
     program = identifier(name).lower()
+    if program == "startup" or (KERNELS / f"{program}.h").exists():
+        program += "_network"  # its files lie beside the kernels and the start-up code
     if program in {path.stem for path in KERNELS.iterdir()} | {"main", "startup", "program"}:
         program += "_model"  # its files stand beside the kernels' and the start-up code
     names = Names()

@@ -263,9 +263,7 @@ class CortexMProgram:
             )
         return tuple(np.concatenate(arrays) for arrays in zip(*parts))
 
-    def _run_on(
-        self, machine: Unicorn, entry: str, batches: list[np.ndarray], stream: bool
-    ) -> tuple[np.ndarray, ...]:
+    def _run_on(self, machine: Unicorn, entry: str, batches: list[np.ndarray], stream: bool) -> tuple[np.ndarray, ...]:
         """Run samples one after the other on one machine."""
         types, (places, results) = self.entries[entry], self._places[entry]
         outputs: list[list[np.ndarray]] = [[] for _ in types.outputs]
