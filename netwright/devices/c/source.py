@@ -108,8 +108,6 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     program = identifier(name).lower()
     if program == "startup" or (KERNELS / f"{program}.h").exists():
         program += "_network"  # its files lie beside the kernels and the start-up code
-    if program in {path.stem for path in KERNELS.iterdir()} | {"main", "startup", "program"}:
-        program += "_model"  # its files stand beside the kernels' and the start-up code
     names = Names()
     for reserved in (program, "arena", *[f"{program}_{e}" for e in entries]):
         names.unique(reserved)
