@@ -33,7 +33,7 @@ def command(
 
     import numpy as np
 
-    from netwright.devices.manifest import open_program
+    from netwright.devices import open_program
     from netwright.errors import UserError
 
     from . import show

@@ -8,12 +8,24 @@
     program.profile(x)             # a Profile: counts measured, cycles modelled
 
 A device takes float graphs as they would be after conversion to int8 (structure only), and integer graphs as they are.
-To add one, write a module in this package with `DEVICES: dict[str, Callable[..., Device]]`.
+To add a family of devices is to add a package here; `registry.py` says what it has.
 """
 
 from __future__ import annotations
 
 from .device import Cost, Device, Entry, Limits, Profile, Program, Rule, Violation
-from .registry import get, names
+from .registry import get, names, open_program
 
-__all__ = ["Cost", "Device", "Entry", "Limits", "Profile", "Program", "Rule", "Violation", "get", "names"]
+__all__ = [
+    "Cost",
+    "Device",
+    "Entry",
+    "Limits",
+    "Profile",
+    "Program",
+    "Rule",
+    "Violation",
+    "get",
+    "names",
+    "open_program",
+]

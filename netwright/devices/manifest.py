@@ -1,18 +1,15 @@
-"""What a compiled folder says of itself, `netwright.json`, and opening such a folder."""
+"""What a compiled folder says of itself: `netwright.json`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from netwright.errors import UserError
 from netwright.graph import Graph
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.types import FLOATS, parse_type
 
-from .device import Entry, Program
+from .device import Entry
 
 MANIFEST = "netwright.json"
 
@@ -41,22 +38,3 @@ def entries_from(table: Mapping[str, Any]) -> dict[str, Entry]:
         name: Entry(*(tuple((n, parse_type(t)) for n, t in entry[kind]) for kind in ("inputs", "outputs")))
         for name, entry in table.items()
     }
-
-
-def open_program(folder: str | Path) -> Program:
-    """The program in a folder that `compile` or `fit` wrote. Raises UserError when there is none."""
-    place = Path(folder)
-    try:
-        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        device = str(manifest["device"])
-    except FileNotFoundError:
-        raise UserError(f"{place}: no compiled program there (no {MANIFEST}); run `netwright compile` first") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{place / MANIFEST}: damaged: {error}") from None
-    if device == "host":
-        from .host.device import HostProgram
-
-        return HostProgram(place)
-    from .cortex_m.device import CortexMProgram
-
-    return CortexMProgram(place)

@@ -1,11 +1,15 @@
-"""Devices by name, from modules of this package, or from a board file."""
+"""Devices by name, by board file, and the programs they compiled.
+
+A family of devices is a package beside this module. It has `DEVICES` (name -> maker), `open_program(folder)` for what
+it compiled, and, where a board file can describe one of its devices, `from_board(path, core, table)`.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,22 +17,45 @@ from typing import Any
 import netwright.devices as package
 from netwright.errors import UserError, nearest
 
-from .device import Device
+from .device import Device, Program
+from .manifest import MANIFEST
 from .quantities import clock_hz, size_bytes, time_ms
 
 
-def _makers() -> dict[str, Callable[[], Device]]:
-    found: dict[str, Callable[[], Device]] = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        if info.ispkg:
-            module = importlib.import_module(f"{package.__name__}.{info.name}")
-            found.update(getattr(module, "DEVICES", {}))
-    return found
+def _families() -> dict[str, Any]:
+    """Package name -> module, of the packages here that define devices."""
+    loaded = {
+        info.name: importlib.import_module(f"{package.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(package.__path__)
+        if info.ispkg
+    }
+    return {name: module for name, module in loaded.items() if hasattr(module, "DEVICES")}
+
+
+def _owners() -> dict[str, Any]:
+    """Device name -> the module of its family."""
+    return {name: module for module in _families().values() for name in module.DEVICES}
 
 
 def names() -> list[str]:
     """All devices that ship with netwright."""
-    return sorted(_makers())
+    return sorted(_owners())
+
+
+def open_program(folder: str | Path) -> Program:
+    """The program in a folder that `compile` or `fit` wrote. Raises UserError when there is none."""
+    place = Path(folder)
+    try:
+        family = str(json.loads((place / MANIFEST).read_text(encoding="utf-8"))["family"])
+    except FileNotFoundError:
+        raise UserError(f"{place}: no compiled program there (no {MANIFEST}); run `netwright compile` first") from None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{place / MANIFEST}: damaged: {error}") from None
+    families = _families()
+    if family not in families:
+        raise UserError(f"{place / MANIFEST}: no family of devices is called {family!r}{nearest(family, families)}")
+    program: Program = families[family].open_program(place)
+    return program
 
 
 def get(
@@ -59,10 +86,11 @@ def get(
 
 
 def _named(name: str) -> Device:
-    makers = _makers()
-    if name not in makers:
-        raise UserError(f"unknown device {name!r}{nearest(name, makers)}")
-    return makers[name]()
+    owners = _owners()
+    if name not in owners:
+        raise UserError(f"unknown device {name!r}{nearest(name, owners)}")
+    device: Device = owners[name].DEVICES[name]()
+    return device
 
 
 def _board(path: Path) -> Device:
@@ -73,10 +101,9 @@ def _board(path: Path) -> Device:
         raise UserError(f"{path}: no such board file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable board file: {error}") from None
-    core = table.get("core")
-    makers = _makers()
-    if core not in makers:
-        raise UserError(f"{path}: core {core!r} is not known{nearest(str(core), makers)}")
-    from .cortex_m.board import from_table
-
-    return from_table(path, str(core), table)
+    core = str(table.get("core"))
+    owners = {name: module for name, module in _owners().items() if hasattr(module, "from_board")}
+    if core not in owners:
+        raise UserError(f"{path}: core {core!r} is not known{nearest(core, owners)}")
+    device: Device = owners[core].from_board(path, core, table)
+    return device

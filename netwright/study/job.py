@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from netwright.compress.quantise import prepared
 from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
 from netwright.devices.quantities import cores
-from netwright.errors import Refused, UserError
+from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 from netwright.search import Objective, Told, Trial
@@ -35,6 +35,7 @@ from netwright.tasks import Task
 from netwright.train import Recipe, default_recipe, evaluate, train
 
 from . import facts
+from .deploy import deploy
 from .evaluate import SMALL, Evaluator, quantised_inputs
 from .parallel import Processes, Serial
 from .record import Record
@@ -75,6 +76,20 @@ class Study:
     told: list[Told] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a study is run: everything but the task and the device; the arguments of `fit` of the same names."""
+
+    space: str = "auto"
+    strategy: str = "auto"
+    objectives: tuple[str, ...] = ("loss",)
+    evaluations: int | None = None
+    budget_s: float | None = None
+    workers: int | None = None
+    seed: int = 0
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
 def fit(
     task: str | Task,
     device: str | Device,
@@ -103,38 +118,22 @@ def fit(
     Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
     started = time.monotonic()
-    tell: Listener = listener or (lambda stage, share, words: None)
+    settings = Settings(space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}))
+    given = {
+        "task": task if isinstance(task, str) else task.name,
+        "device": device if isinstance(device, str) else device.name,
+        **{"ram": ram, "flash": flash, "latency": latency, "clock": clock},
+        **asdict(settings),
+        **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
+    }
     job = _Job(
         tasks.load(task, seed=seed, **source) if isinstance(task, str) else task,
         get_device(device, ram=ram, flash=flash, latency=latency, clock=clock) if isinstance(device, str) else device,
-        space,
-        strategy,
-        objectives,
-        evaluations,
-        budget_s,
-        workers,
-        seed,
-        dict(recipe or {}),
+        settings,
+        given,
+        listener or (lambda stage, share, words: None),
         started,
-        tell,
     )
-    job.settings = {
-        "task": str(task) if isinstance(task, str) else task.name,
-        "device": device if isinstance(device, str) else device.name,
-        "ram": ram,
-        "flash": flash,
-        "latency": latency,
-        "clock": clock,
-        "space": space,
-        "strategy": strategy,
-        "objectives": list(objectives),
-        "evaluations": evaluations,
-        "budget_s": budget_s,
-        "workers": workers,
-        "seed": seed,
-        "recipe": dict(recipe or {}),
-        **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
-    }
     folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
     _writable(folder)
     record = Record(
@@ -157,34 +156,25 @@ class _Job:
     """One call of `fit`, step by step."""
 
     def __init__(
-        self,
-        task: Task,
-        device: Device,
-        space: str,
-        strategy: str,
-        objectives: tuple[str, ...],
-        evaluations: int | None,
-        budget_s: float | None,
-        workers: int | None,
-        seed: int,
-        recipe: dict[str, Any],
-        started: float,
-        tell: Listener,
+        self, task: Task, device: Device, settings: Settings, given: dict[str, Any], tell: Listener, started: float
     ) -> None:
-        self.task, self.device, self.seed, self.started, self.tell = task, device, seed, started, tell
-        self.space: Space = spaces.get(default_space(task) if space == "auto" else space)
-        for name in objectives:
+        self.started = started
+        self.task, self.device, self.given, self.tell = task, device, given, tell
+        self.seed, self.budget_s = settings.seed, settings.budget_s
+        self.space: Space = spaces.get(default_space(task) if settings.space == "auto" else settings.space)
+        for name in settings.objectives:
             if name not in DIRECTIONS:
                 raise UserError(f"unknown objective {name!r} (there are: {', '.join(DIRECTIONS)})")
-        self.objectives = tuple(Objective(n, DIRECTIONS[n]) for n in objectives)  # type: ignore[arg-type]
-        self.strategy_name = strategy if strategy != "auto" else default_strategy(len(objectives))
-        self.evaluations = evaluations if evaluations is not None or budget_s is not None else EVALUATIONS
-        self.budget_s = budget_s
-        self.workers = workers or (1 if budget_s is None else min(8, cores()))
-        self.settings: dict[str, Any] = {}  # as given, for whoever wants to repeat the study
+        self.objectives = tuple(Objective(n, DIRECTIONS[n]) for n in settings.objectives)  # type: ignore[arg-type]
+        automatic = settings.strategy == "auto"
+        self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
+        timed = self.budget_s is not None
+        self.evaluations = settings.evaluations or (None if timed else EVALUATIONS)
+        self.workers = settings.workers or (min(8, cores()) if timed else 1)
         self.drawn: dict[str, int | None] = {}
-        self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe)
-        self.evaluator = Evaluator(self.space, task, device, self.recipe, seed)
+        self.told: list[Told] = []
+        self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(settings.recipe)
+        self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed)
 
     def header(self) -> dict[str, Any]:
         """What has to agree for a study to be continued."""
@@ -209,11 +199,10 @@ class _Job:
         before = record.resume(self.header()) if resume else []
         if not resume:
             record.create(self.header())
-        told = self.search(record, before)
-        candidate, shell = self.measured(self.promote(told))
-        trained = self.train(candidate, shell)
-        trained, graph = self.quantised(candidate, trained)
-        return self.deploy(folder, record, candidate, trained, graph, told)
+        self.told = self.search(record, before)
+        candidate, shell = self.measured(self.promote(self.told))
+        trained, graph = self.quantised(self.train(candidate, shell))
+        return self.write(folder, record, candidate, trained, graph)
 
     def feasible(self) -> None:
         """Raise UserError with the nearest possible when no probe fits the limits."""
@@ -272,10 +261,8 @@ class _Job:
             told = run(strategy, pool, record, Stop(self.evaluations, deadline), before=before, report=report)
         finally:
             pool.close()
-        good = [t for t in told if t.status == "ok"]
-        if not good:
+        if not any(t.status == "ok" for t in told):
             raise UserError("every evaluation failed; lower the learning rate (--recipe rate=...) or look at the data")
-        self._metrics = {row.trial.number: row.metrics for row in record.rows() if row.status == "ok"}
         return told
 
     def _share(self, asked: int, deadline: float | None) -> float:
@@ -309,7 +296,11 @@ class _Job:
             self.tell("measure", 0.0, "compile the structure and run it once")
             graph = build.graph.with_store(build.graph.store.initialise(build.graph, self.seed))
             samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
-            profile = self.device.compile(quantise(graph, samples), build.options).profile()
+            try:
+                profile = self.device.compile(quantise(graph, samples), build.options).profile()
+            except UserError as error:  # the linker, or a stack that grew into the arena
+                last = str(error)
+                continue
             last = profile.broken(limits)
             if not last:
                 return candidate, profile
@@ -333,7 +324,7 @@ class _Job:
 
         return train(build.graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
 
-    def quantised(self, candidate: Candidate, trained: Graph) -> tuple[Graph, Graph]:
+    def quantised(self, trained: Graph) -> tuple[Graph, Graph]:
         """(float, int8): post-training quantisation, and quantisation-aware training where that loses too much.
 
         Judged on training samples: the test set chooses nothing.
@@ -362,45 +353,16 @@ class _Job:
                 trained, graph = tuned, better
         return trained, replace(graph, name=self.task.name)
 
-    def deploy(
-        self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph, told: list[Told]
-    ) -> Study:
-        """Compile, run the test set on the device, the host and the reference; write everything down."""
+    def write(self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph) -> Study:
+        """Deploy the network and write everything down."""
         build = self.evaluator.build(candidate)
-        shape = trained.inputs[0].shape
-        x = self.task.inputs(self.task.test.x, shape)
-        y = self.task.test.y
-        given = quantised_inputs(graph, x)
-        self.tell("compile", 0.0, "C and ELF")
-        program = self.device.compile(graph, build.options, folder)
-        host = get_device("host").compile(graph)
-        outputs: dict[str, np.ndarray] = {}
-        for index, (name, execute) in enumerate(
-            (("reference", graph.run), ("host", host.run), ("device", program.run))
-        ):
-            self.tell("run", index / 3, f"{len(y)} test samples, {name}")
-            outputs[name] = np.concatenate([execute(given[i : i + 256])[0] for i in range(0, len(given), 256)])
-        profile = program.profile(given[:1])
-        equal = bool(
-            np.array_equal(outputs["device"], outputs["host"])
-            and np.array_equal(outputs["device"], outputs["reference"])
-        )
-        guesses = outputs["device"].argmax(1)
-        confusion = np.zeros((len(self.task.classes),) * 2, int)
-        np.add.at(confusion, (y, guesses), 1)
-        accuracy = {
-            "float": evaluate(trained, x, y)["accuracy"],
-            "int8": float((outputs["reference"].argmax(1) == y).mean()),
-            "device": float((guesses == y).mean()),
-        }
+        program, found = deploy(self.task, self.device, trained, graph, build.options, folder, self.tell)
+        rows = list(record.rows())
         save(trained, folder / "float")
         result = {
             "netwright": netwright.__version__,
-            "accuracy": accuracy,
-            "profile": profile.to_json(),
-            "byte_equal": equal,
-            "samples": len(y),
-            "evaluations": len(told),
+            **found,
+            "evaluations": len(self.told),
             "seconds": round(time.monotonic() - self.started, 2),
             "out": str(folder),
             "task": self.task.describe(),
@@ -409,27 +371,23 @@ class _Job:
             "strategy": self.strategy_name,
             "seed": self.seed,
             "candidate": json.loads(candidate.to_json()),
-            "violations": [v for v in (profile.broken(self.device.limits),) if v],
             "recipe": self.recipe.to_json(),
-            "confusion": confusion.tolist(),
-            "classes": list(self.task.classes),
             "preprocessing": {
                 "offset": np.asarray(self.task.offset).tolist(),
                 "scale": np.asarray(self.task.scale).tolist(),
             },
-            "modelled": {**self.device.cost(graph).to_json(), "layers": facts.layers(self.device.cost(graph))},
             "search": {
                 "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives],
                 "drawn": self.drawn,
-                "chosen": next((t.trial.number for t in told if t.trial.candidate == candidate), None),
+                "chosen": next((row.trial.number for row in rows if row.trial.candidate == candidate), None),
             },
-            "settings": self.settings,
+            "settings": self.given,
             "versions": facts.versions(),
         }
-        write_text(folder / "trials.json", json.dumps(facts.trials(record.rows())))
+        write_text(folder / "trials.json", json.dumps(facts.trials(rows)))
         write_text(folder / "result.json", json.dumps(result, indent=1))
         self.tell("done", 1.0, str(folder))
-        return Study(folder, result, graph, trained, program, told)
+        return Study(folder, result, graph, trained, program, self.told)
 
 
 def default_space(task: Task) -> str:
@@ -467,4 +425,4 @@ def _writable(folder: Path) -> None:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
 
 
-__all__ = ["Refused", "Study", "fit"]
+__all__ = ["Study", "fit"]

@@ -13,7 +13,7 @@ from networks import random_int8
 
 from netwright import devices, load, spaces
 from netwright.compress import quantise
-from netwright.devices.manifest import open_program
+from netwright.devices import open_program
 from netwright.errors import UserError
 from netwright.graph import OPS, Builder, Graph, Quant, Type
 

@@ -8,10 +8,19 @@ milliseconds are modelled by `cycles.csv`.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from .board import BOARDS, Board
+from .board import BOARDS, Board, read_board
 from .device import CortexM
+from .device import CortexMProgram as open_program
 
 DEVICES = {name: partial(CortexM, board) for name, board in BOARDS.items()}
 
-__all__ = ["BOARDS", "DEVICES", "Board", "CortexM"]
+
+def from_board(path: Path, core: str, table: dict[str, Any]) -> CortexM:
+    """The device that a board file describes."""
+    return CortexM(read_board(path, core, table))
+
+
+__all__ = ["BOARDS", "DEVICES", "Board", "CortexM", "from_board", "open_program"]

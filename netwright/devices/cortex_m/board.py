@@ -48,19 +48,15 @@ BOARDS = {
 _KNOWN = {"core", "name", "clock", "wait_states", "uart", "flash", "ram"}
 
 
-def from_table(path: Path, core: str, table: dict[str, Any]) -> Any:
-    """The device of a board file. Raises UserError naming a key that is missing, unknown or of the wrong kind."""
-    from .device import CortexM
-
+def read_board(path: Path, core: str, table: dict[str, Any]) -> Board:
+    """The board that a file describes. Raises UserError naming a key that is missing, unknown or of the wrong kind."""
     unknown = set(table) - _KNOWN
     if unknown:
         raise UserError(f"{path}: unknown keys {', '.join(sorted(unknown))} (known: {', '.join(sorted(_KNOWN))})")
-    if core not in BOARDS:
-        raise UserError(f"{path}: a board file describes a Cortex-M ({', '.join(BOARDS)}), not {core!r}")
     try:
         banks = table["ram"] if isinstance(table["ram"], list) else [table["ram"]]
         largest = max(banks, key=lambda bank: size_bytes(bank["size"]))
-        board = Board(
+        return Board(
             str(table.get("name", path.stem)),
             core,
             clock_hz(table["clock"]) if "clock" in table else BOARDS[core].clock_hz,
@@ -73,4 +69,3 @@ def from_table(path: Path, core: str, table: dict[str, Any]) -> Any:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: board files need core, [flash] size and [[ram]] size ({error!r})") from None
-    return CortexM(board)

@@ -114,6 +114,7 @@ class CortexM(Device):
         elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(), "firmware.elf")
         manifest = {
             "netwright": netwright.__version__,
+            "family": "cortex_m",
             "device": self.name,
             "core": self.board.core,
             "board": vars(self.board),

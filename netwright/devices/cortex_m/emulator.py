@@ -16,6 +16,7 @@ from netwright.errors import MissingExtra, UserError
 
 PAINT = 0xA5
 _PAGE = 4096
+_LARGEST = 256 << 20  # bytes of one memory
 _RETURN = 0x0FFF_F000  # nothing lies there: a call ends by returning to it
 
 
@@ -91,6 +92,8 @@ class Unicorn:
             "cortex-m7": arm_const.UC_CPU_ARM_CORTEX_M7,
         }
         machine.ctl_set_cpu_model(models[core])
+        if max(flash[1], ram[1]) > _LARGEST:
+            raise UserError(f"memories of {flash[1]:,} B and {ram[1]:,} B are no microcontroller's")
         for origin, length in (flash, ram):
             start = origin // _PAGE * _PAGE
             machine.mem_map(start, -(-(origin + length - start) // _PAGE) * _PAGE)

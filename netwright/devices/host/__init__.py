@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .device import Host
+from .device import HostProgram as open_program
 
 DEVICES = {"host": Host}
 
-__all__ = ["DEVICES", "Host"]
+__all__ = ["DEVICES", "Host", "open_program"]

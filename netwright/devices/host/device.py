@@ -94,6 +94,7 @@ class Host(Device):
         folder = Path(out)
         manifest = {
             "netwright": netwright.__version__,
+            "family": "host",
             "device": self.name,
             "program": source.name,
             "arena_bytes": source.arena_bytes,
