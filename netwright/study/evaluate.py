@@ -31,6 +31,7 @@ class Evaluator:
     device: Device
     recipe: Recipe
     seed: int = 0
+    most_instructions: float | None = None  # of one inference, so that running the test set ends in time
     _folds: list[Any] = field(default_factory=list)
     _inputs: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
 
@@ -46,7 +47,10 @@ class Evaluator:
         """Whether the device's rules accept it; also False for what cannot be built at this input size."""
         try:
             build = self.build(candidate)
-            return not self.device.check(build.graph, build.options)
+            if self.device.check(build.graph, build.options):
+                return False
+            cost = self.device.cost(build.graph, build.options)
+            return self.most_instructions is None or cost.instructions <= self.most_instructions
         except (ValueError, UserError):
             return False
 

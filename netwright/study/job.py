@@ -48,7 +48,8 @@ CALIBRATION = 512
 PROBES = 300
 SEARCH_SHARE = 0.45  # of a time budget; the rest is for promotion and the final training
 LONGER = 3.0  # times the epochs of a final training that a time budget may fill
-EMULATED_PER_SECOND = 250e6  # instructions on one core; reserves time for the test set
+EMULATED_PER_SECOND = 150e6  # instructions on one core, with room to spare; reserves time for the test set
+TEST_SHARE = 0.15  # of a time budget that running the test set may take, where no latency limit bounds it
 LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
 TUNING = 0.1  # of the final training's epochs, for that
 DIRECTIONS = {
@@ -175,6 +176,9 @@ class _Job:
         self.told: list[Told] = []
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(settings.recipe)
         self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed)
+        if self.budget_s is not None and device.limits.latency_ms is None:
+            seconds = TEST_SHARE * self.budget_s
+            self.evaluator.most_instructions = seconds * EMULATED_PER_SECOND * cores() / len(task.test.y)
 
     def header(self) -> dict[str, Any]:
         """What has to agree for a study to be continued."""
@@ -218,6 +222,9 @@ class _Job:
                 continue
             found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
             nearest = {k: min(v, nearest.get(k, v)) for k, v in found.items()}
+        if self.evaluator.most_instructions is not None:  # too little time is no reason to say that nothing fits
+            self.evaluator.most_instructions = None
+            return self.feasible()
         if not nearest:
             raise UserError(
                 f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; "
