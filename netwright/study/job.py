@@ -8,6 +8,7 @@ the whole test set three ways.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -45,8 +46,11 @@ EVALUATIONS = 24  # of a search that was given neither --evaluations nor --budge
 PROMOTED = 3
 PROMOTION = 4.0  # times the samples of a short training
 CALIBRATION = 512
-PROBES = 300
-SEARCH_SHARE = 0.45  # of a time budget; the rest is for promotion and the final training
+PROBES = 300  # networks drawn to see whether anything fits
+ENOUGH = 40  # of them that fit
+SEARCH_SHARE = 0.4  # of a time budget; the rest is for promotion, the final training and the test set
+PROMOTION_ENDS = 0.5  # no longer judgement begins after this share
+TRAINING_SHARE = 0.25  # the final training gets at least this much, whatever was spent before
 LONGER = 3.0  # times the epochs of a final training that a time budget may fill
 EMULATED_PER_SECOND = 150e6  # instructions on one core, with room to spare; reserves time for the test set
 TEST_SHARE = 0.15  # of a time budget that running the test set may take, where no latency limit bounds it
@@ -212,19 +216,25 @@ class _Job:
         """Raise UserError with the nearest possible when no probe fits the limits."""
         rng = np.random.default_rng(self.seed)
         nearest: dict[str, float] = {}
+        limit, self.evaluator.most_instructions = self.evaluator.most_instructions, None
+        fitting: list[float] = []
         for _ in range(PROBES):
             candidate = self.space.sample(rng)
             if self.evaluator.fits(candidate):
-                return
+                fitting.append(self.device.cost(self.evaluator.build(candidate).graph).instructions)
+                if len(fitting) == ENOUGH:
+                    break
+                continue
             try:
                 cost = self.device.cost(self.evaluator.build(candidate).graph)
             except (ValueError, UserError):
                 continue
             found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
             nearest = {k: min(v, nearest.get(k, v)) for k, v in found.items()}
-        if self.evaluator.most_instructions is not None:  # too little time is no reason to say that nothing fits
-            self.evaluator.most_instructions = None
-            return self.feasible()
+        if fitting:
+            # however short the time, a quarter of what fits is left to choose from
+            self.evaluator.most_instructions = limit and max(limit, float(np.quantile(fitting, 0.25)))
+            return
         if not nearest:
             raise UserError(
                 f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; "
@@ -287,6 +297,9 @@ class _Job:
         if len(self.task.train.y) > SMALL and len(first) > 1:
             longer = []
             for index, t in enumerate(first):
+                if self.budget_s is not None and time.monotonic() > self.started + PROMOTION_ENDS * self.budget_s:
+                    longer.append((math.inf, t))
+                    continue
                 self.tell("promote", index / len(first), f"trial {t.trial.number}, {PROMOTION:g} times longer")
                 metrics = self.evaluator(Trial(t.trial.number, t.trial.candidate, PROMOTION))
                 longer.append((metrics["loss"], t))
@@ -323,7 +336,8 @@ class _Job:
         if self.budget_s is not None:
             emulated = shell.instructions / EMULATED_PER_SECOND / cores()
             reserve = 10 + len(self.task.test.y) * (emulated + 0.002)
-            deadline = self.started + max(0.6 * self.budget_s, self.budget_s - reserve)
+            least = time.monotonic() + TRAINING_SHARE * self.budget_s
+            deadline = max(least, self.started + self.budget_s - reserve)
             recipe = replace(recipe, epochs=recipe.epochs * LONGER)
 
         def progress(share: float, numbers: dict[str, float]) -> None:
