@@ -19,7 +19,7 @@ def _ops(subject: Subject) -> Iterable[Violation]:
         floating = any(v.dtype in FLOATS for v in ends) and not isinstance(node.op, (Quantise, Dequantise))
         known = (lowerable(node.op) or isinstance(node.op, BatchNorm)) if floating else supported(node.op)
         if not known:
-            yield Violation("M1", node.name, f"{node.op.name} has no int8 form here", "replace it, or run it on `host`")
+            yield Violation("M1", node.name, f"{node.op.name} has no int8 form here", "replace it by ops that have one")
 
 
 def _over(
@@ -43,7 +43,7 @@ def _ram(subject: Subject) -> Iterable[Violation]:
         where = f"layer {peak.name} ({peak.ram_bytes:,} B alive)" if peak else "static data"
         yield from _over(
             "M2",
-            "RAM",
+            "RAM (modelled)",
             cost.ram_total,
             subject.limits.ram_bytes,
             "B",
@@ -59,7 +59,7 @@ def _flash(subject: Subject) -> Iterable[Violation]:
         where = f"layer {largest.name} ({largest.flash_bytes:,} B of constants)" if largest else "code"
         yield from _over(
             "M3",
-            "Flash",
+            "Flash (modelled)",
             cost.flash_total,
             subject.limits.flash_bytes,
             "B",
@@ -73,7 +73,7 @@ def _latency(subject: Subject) -> Iterable[Violation]:
     if cost is not None:
         slowest = max(cost.layers, key=lambda layer: layer.cycles, default=None)
         share = slowest.cycles / max(1.0, sum(layer.cycles for layer in cost.layers)) if slowest else 0
-        where = f"layer {slowest.name} ({share:.0%} of the time)" if slowest else "program"
+        where = f"layer {slowest.name} ({share:.0%} of the time, modelled)" if slowest else "program"
         yield from _over(
             "M4",
             "latency (modelled)",
