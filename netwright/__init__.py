@@ -17,16 +17,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .devices import get as device
     from .graph import load
+    from .graph.torch import from_torch
     from .study import fit as fit
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "device", "fit", "load"]
+__all__ = ["__version__", "device", "fit", "from_torch", "load"]
 
-_PLACES = {"device": ("devices", "get"), "load": ("graph", "load"), "fit": ("study", "fit")}
+_PLACES = {
+    "device": ("devices", "get"),
+    "load": ("graph", "load"),
+    "fit": ("study", "fit"),
+    "from_torch": ("graph.torch", "from_torch"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The three entry points, imported when first used."""
+    """The entry points, imported when first used."""
     if name not in _PLACES:
         raise AttributeError(f"module 'netwright' has no attribute {name!r}")
     from importlib import import_module

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from .graph import Graph, Value
-from .store import Param, Store
+from ..graph import Graph, Value
+from ..store import Param, Store
 
 
 def from_numpy(array: np.ndarray) -> torch.Tensor:
