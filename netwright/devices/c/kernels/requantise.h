@@ -2,10 +2,7 @@
 #ifndef NETWRIGHT_REQUANTISE_H
 #define NETWRIGHT_REQUANTISE_H
 
-#include <stdint.h>
-
-#define NW_INLINE static inline __attribute__((always_inline))
-#define NW_LAYER static __attribute__((noinline)) /* a layer keeps its own registers, stack and name */
+#include "base.h"
 
 /* x * multiplier * 2^(shift - 31): the doubling high half, rounded, then a rounding shift to the right. */
 NW_INLINE int32_t nw_scale(int32_t x, int32_t multiplier, int32_t shift)
