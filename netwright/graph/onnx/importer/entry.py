@@ -1,0 +1,42 @@
+"""What an ONNX name stands for while a model is read: a value of the graph, or an array that is known already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...graph import Value
+from ...types import Type
+
+
+class Known:
+    """An array known at import: an initialiser, or what was computed from them. Compared by identity.
+
+    `name` is what a parameter holding it will be called; `weight` says that it comes from a floating-point initialiser,
+    so that training may change it. It becomes a parameter only when a node of the graph reads it.
+    """
+
+    __slots__ = ("array", "name", "type", "weight")
+
+    def __init__(self, array: Any, name: str = "", weight: bool = False) -> None:
+        self.array = np.asarray(array)
+        self.name = name
+        self.weight = weight
+        self.type = Type(self.array.shape, str(self.array.dtype))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    def frozen(self) -> Known:
+        """The same array, left alone by training."""
+        return Known(self.array, self.name) if self.weight else self
+
+
+Entry = Value | Known
+Result = Entry | np.ndarray | tuple["Entry | np.ndarray | None", ...]
