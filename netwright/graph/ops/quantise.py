@@ -39,10 +39,14 @@ class Cast(Op):
 
 @dataclass(frozen=True)
 class Quantise(Op):
-    """Reals to integers: clip(round(x / scale) + zero). Halves round away from zero, as TFLite's reference does."""
+    """Reals to integers: clip(round(x / scale) + zero).
+
+    Halves round away from zero, as TFLite's reference does, or with `even` to the even number, as ONNX does.
+    """
 
     out: Quant = UNIT_QUANT
     dtype: str = "int8"
+    even: bool = False
 
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_float(x, self.name)
@@ -51,14 +55,17 @@ class Quantise(Op):
     def numpy(self, x: Any) -> Any:
         info = np.iinfo(DTYPES[self.dtype])
         scaled = x / np.float32(self.out.scale)
-        part, whole = np.modf(scaled)  # exact; adding a half first would carry the float below a half over it
-        rounded = whole + np.sign(part) * (np.abs(part) >= 0.5)
+        if self.even:
+            rounded = np.rint(scaled)
+        else:
+            part, whole = np.modf(scaled)  # exact; adding a half first would carry the float below a half over it
+            rounded = whole + np.sign(part) * (np.abs(part) >= 0.5)
         return np.clip(rounded + self.out.zero, info.min, info.max).astype(DTYPES[self.dtype])
 
     def torch(self, x: Any) -> Any:
         info = np.iinfo(DTYPES[self.dtype])
         scaled = x / self.out.scale
-        rounded = scaled.sign() * (scaled.abs() + 0.5).floor()
+        rounded = scaled.round() if self.even else scaled.sign() * (scaled.abs() + 0.5).floor()
         return (rounded + self.out.zero).clamp(int(info.min), int(info.max)).to(getattr(torch_module(), self.dtype))
 
 

@@ -9,20 +9,24 @@ from ...ops.binary import Add, Div, Mul, Sub
 from ...ops.compare import And, Equal, GreaterEqual, Less, Or, Where
 from ...ops.index import Gather
 from ...ops.quantise import Cast
-from ...ops.shape import Expand
-from ...ops.unary import LogicalNot
-from ...types import FLOATS, broadcast
+from ...ops.unary import Abs, LogicalNot, Sign
+from ...types import FLOATS
 from .entry import Entry
 from .importer import Call, imports
 
 
 @imports("Mod")
 def mod(n: Call) -> Entry:
-    """The same op."""
-    fmod = bool(n.integer("fmod", 0))
-    if n.x(0).dtype in FLOATS and not fmod:
+    """The same op; of floats the remainder with y's sign is made from the one with x's."""
+    x, y, fmod = n.x(0), n.x(1), bool(n.integer("fmod", 0))
+    if x.dtype not in FLOATS or fmod:
+        return n(Mod(fmod), x, y)
+    if n.opset < 28:
         raise n.refuse("the remainder of floats is defined with fmod=1 only")
-    return n(Mod(fmod), n.x(0), n.x(1))
+    rest, zero = n(Mod(True), x, y), n.scalar(0, x)
+    apart = n(Less(), n(Mul(), n(Sign(), rest), n(Sign(), y)), zero)
+    signed = n(Mul(), n(Abs(), rest), n(Sign(), y))  # a zero takes y's sign too
+    return n(Where(), apart, n(Add(), rest, y), signed)
 
 
 @imports("BitwiseNot")
@@ -76,14 +80,19 @@ def _magnitude(n: Call, x: Entry) -> Entry:
 
 @imports("BitShift")
 def shift(n: Call) -> Entry:
-    """Times or over a power of two, which overflows as the shift does."""
+    """Times or over a power of two; a negative number goes right as the complement of its complement."""
     x, by = n.x(0), n.x(1)
     info = np.iinfo(x.dtype)
-    powers = np.array([1 << k for k in range(info.bits)], x.dtype)
-    shape = broadcast(x.shape, by.shape)
-    within = n(Less(), by, n.scalar(info.bits, by))
+    bits = info.bits - (info.min < 0)  # that a power can be positive in
+    left = n.text("direction", "LEFT") == "LEFT"
+    powers = np.array(_weights(x.dtype)[: None if left else bits], x.dtype)
+    zero, minus = n.scalar(0, x), n.scalar(-1 if info.min < 0 else 0, x)
+    within = n(Less(), by, n.scalar(len(powers), by))
     safe = n(Cast("int32"), n(Where(), within, by, n.scalar(0, by)))
     power = n(Gather(0), n.known(powers), safe)
-    moved = n(Mul() if n.text("direction", "LEFT") == "LEFT" else Div(), x, power)
-    zero = n(Expand(shape), n.scalar(0, x))
-    return n(Where(), within, moved, zero)
+    if left or info.min == 0:
+        return n(Where(), within, n(Mul() if left else Div(), x, power), zero)
+    negative = n(Less(), x, zero)
+    size = n(Where(), negative, n(Sub(), minus, x), x)
+    moved = n(Where(), within, n(Div(), size, power), zero)
+    return n(Where(), negative, n(Sub(), minus, moved), moved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import ChainMap
 from collections.abc import Iterable, MutableMapping
 from typing import Any
 
@@ -49,9 +50,10 @@ def read_body(im: Import, nodes: Iterable[Any], names: Names, wanted: Iterable[s
 def _ordered(nodes: list[Any], names: Names, wanted: Iterable[str]) -> list[Any]:
     """The nodes that lead to `wanted`, producers first: the file's order where it is one. Raises UserError on a cycle."""
     maker: dict[str, int] = {}
+    own = names.maps[0] if isinstance(names, ChainMap) else names  # a subgraph's names may hide those around it
     for index, node in enumerate(nodes):
         for name in node.output:
-            if name and (name in maker or name in names):
+            if name and (name in maker or name in own):
                 raise UserError(f"two values are called {name!r}")
             maker[name] = index
     maker.pop("", None)

@@ -111,8 +111,10 @@ def conv_transpose(n: Call) -> Entry:
     extra = n.several("output_padding") or (0,) * rank
     if len(extra) != rank or min(extra) < 0:
         raise n.refuse(f"output_padding {list(extra)} of an operand with {rank} spatial dimensions")
-    pads = _transposed_padding(n, x.shape[2:], kernel, stride, dilation, extra)
-    return n(ConvTranspose(stride, pads, dilation, n.integer("group", 1), tuple(extra)), x, w, bias)
+    pads = _transposed_padding(n, x.shape[2:], kernel, stride, dilation, tuple(extra))
+    extra = tuple(e + max(0, -pads[i]) + max(0, -pads[rank + i]) for i, e in enumerate(extra))
+    pads = tuple(max(0, p) for p in pads)
+    return n(ConvTranspose(stride, pads, dilation, n.integer("group", 1), extra), x, w, bias)
 
 
 def _transposed_padding(

@@ -55,12 +55,7 @@ def standard_function(call: Call) -> tuple[Entry, ...]:
         function.ParseFromString(schema.get_function_with_opset_version(version))
     elif schema.has_context_dependent_function:
         version = _nearest(schema.context_dependent_function_opset_versions, call.opset)
-        node = onnx.NodeProto()
-        node.CopyFrom(call.proto)
-        given = {a.name for a in node.attribute}
-        node.attribute.extend(
-            a.default_value for k, a in schema.attributes.items() if k not in given and a.default_value.name
-        )
+        node = _with_attributes(onnx, call, schema)
         types = [_type_proto(onnx, e.type if e is not None else None).SerializeToString() for e in call.inputs]
         function.ParseFromString(
             schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
@@ -68,6 +63,23 @@ def standard_function(call: Call) -> tuple[Entry, ...]:
     else:
         raise call.refuse("netwright has no rule for this operator and the standard does not define it by others")
     return _inline(call, function, {**attributes, **call.attributes})
+
+
+def _with_attributes(onnx: Any, call: Call, schema: Any) -> Any:
+    """The node with every attribute spelt out: those of the function around it, then the operator's defaults."""
+    node = onnx.NodeProto()
+    node.CopyFrom(call.proto)
+    del node.attribute[:]
+    for attribute in call.proto.attribute:
+        if not attribute.ref_attr_name:
+            node.attribute.append(attribute)
+        elif attribute.name in call.attributes:
+            node.attribute.append(onnx.helper.make_attribute(attribute.name, call.attributes[attribute.name]))
+    given = {a.name for a in node.attribute}
+    node.attribute.extend(
+        a.default_value for k, a in schema.attributes.items() if k not in given and a.default_value.name
+    )
+    return node
 
 
 def _nearest(versions: list[int], opset: int) -> int:

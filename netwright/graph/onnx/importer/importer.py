@@ -168,6 +168,10 @@ class Call:
         """Every operand, none of which may be left out."""
         return [self.x(i) for i in range(len(self.inputs))]
 
+    def operands_from(self, first: int) -> list[Entry]:
+        """Operands from one on, none of which may be left out."""
+        return [self.x(i) for i in range(first, len(self.inputs))]
+
     def array(self, index: int) -> np.ndarray | None:
         """The contents of an operand, None where it is left out. Raises UserError where they are computed at run time."""
         entry = self.get(index)

@@ -21,7 +21,7 @@ from .move import sliced
 MOST_TAPS = 128
 
 
-def _geometry(n: Call, x: Entry) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def geometry(n: Call, x: Entry) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel, stride, dilation, padding, and what `ceil_mode` adds at each end."""
     rank = len(x.shape) - 2
     if rank < 1:
@@ -45,7 +45,7 @@ def _geometry(n: Call, x: Entry) -> tuple[tuple[int, ...], tuple[int, ...], tupl
 def max_pool(n: Call) -> Entry | tuple[Entry, ...]:
     """The same op where it can be."""
     x = n.x()
-    kernel, stride, dilation, pads, extra = _geometry(n, x)
+    kernel, stride, dilation, pads, extra = geometry(n, x)
     rank = len(kernel)
     ends = (*pads[:rank], *(p + e for p, e in zip(pads[rank:], extra)))
     if len(n.outputs) > 1 and n.outputs[1]:
@@ -113,7 +113,7 @@ def _modulo(n: Call, x: Entry, by: int) -> tuple[Entry, Entry]:
 def average_pool(n: Call) -> Entry:
     """The same op where it can be."""
     x = n.x()
-    kernel, stride, dilation, pads, extra = _geometry(n, x)
+    kernel, stride, dilation, pads, extra = geometry(n, x)
     return averaged(n, x, kernel, stride, dilation, pads, extra, bool(n.integer("count_include_pad", 0)))
 
 
@@ -157,7 +157,7 @@ def lp_pool(n: Call) -> Entry:
     x, p = n.x(), n.integer("p", 2)
     if p < 1:
         raise n.refuse(f"p is {p}: it must be at least 1")
-    kernel, stride, dilation, pads, extra = _geometry(n, x)
+    kernel, stride, dilation, pads, extra = geometry(n, x)
     powers = _powered(n, x, p)
     mean = averaged(n, powers, kernel, stride, dilation, tuple(pads), extra, True) if not any(extra) else None
     if mean is None:
