@@ -87,7 +87,7 @@ def shift(n: Call) -> Entry:
     left = n.text("direction", "LEFT") == "LEFT"
     powers = np.array(_weights(x.dtype)[: None if left else bits], x.dtype)
     zero, minus = n.scalar(0, x), n.scalar(-1 if info.min < 0 else 0, x)
-    within = n(Less(), by, n.scalar(len(powers), by))
+    within = n(And(), n(Less(), by, n.scalar(len(powers), by)), n(GreaterEqual(), by, n.scalar(0, by)))
     safe = n(Cast("int32"), n(Where(), within, by, n.scalar(0, by)))
     power = n(Gather(0), n.known(powers), safe)
     if left or info.min == 0:
