@@ -21,7 +21,7 @@ from .move import sliced
 MOST_TAPS = 128
 
 
-def geometry(n: Call, x: Entry) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def geometry(n: Call, x: Entry) -> tuple[tuple[int, ...], ...]:
     """Kernel, stride, dilation, padding, and what `ceil_mode` adds at each end."""
     rank = len(x.shape) - 2
     if rank < 1:
@@ -53,25 +53,31 @@ def max_pool(n: Call) -> Entry | tuple[Entry, ...]:
     fits = all(max(ends[i], ends[rank + i]) < kernel[i] for i in range(rank))
     if rank <= 2 and set(dilation) == {1} and fits:
         return n(MaxPool(kernel, stride, ends), x)
-    return _taps(n, x, kernel, stride, dilation, ends)
+    return _slid(n, x, kernel, stride, dilation, ends)
 
 
 def _lowest(dtype: str) -> float:
     return -np.inf if dtype.startswith("float") else float(np.iinfo(dtype).min)
 
 
-def _taps(
-    n: Call, x: Entry, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], ends: tuple[int, ...]
-) -> Entry:
-    """Maximum of shifted slices, one axis at a time."""
+def _slid(
+    n: Call, x: Entry, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...],
+    ends: tuple[int, ...],
+) -> Entry:  # fmt: skip
+    """Maximum of windows one axis at a time, by doubling: that of 2p taps is the larger of two of p taps."""
     rank = len(kernel)
-    if sum(kernel) > MOST_TAPS:
-        raise n.refuse(f"a kernel of {list(kernel)} is too large to be written out")
     if any(ends):
         x = n(Pad((0, 0, *ends[:rank], 0, 0, *ends[rank:]), "constant", _lowest(x.dtype)), x)
     for i in range(rank):
-        parts = _shifted(n, x, 2 + i, kernel[i], stride[i], dilation[i])
-        x = reduce(lambda a, b: n(Maximum(), a, b), parts)
+        taps, size = 1, x.shape[2 + i] - (kernel[i] - 1) * dilation[i]  # windows that fit
+        if size < 1:
+            raise n.refuse(f"a window of {kernel[i]} does not fit {x.shape[2 + i]}")
+        while taps < kernel[i]:
+            step = min(taps, kernel[i] - taps)
+            kept = x.shape[2 + i] - step * dilation[i]
+            later = sliced(n, x, 2 + i, step * dilation[i], step * dilation[i] + kept)
+            x, taps = n(Maximum(), sliced(n, x, 2 + i, 0, kept), later), taps + step
+        x = sliced(n, x, 2 + i, 0, size, stride[i])
     return x
 
 
@@ -86,8 +92,9 @@ def _shifted(n: Call, x: Entry, axis: int, taps: int, stride: int, dilation: int
 
 
 def _with_indices(
-    n: Call, x: Entry, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], ends: tuple[int, ...]
-) -> tuple[Entry, ...]:
+    n: Call, x: Entry, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...],
+    ends: tuple[int, ...],
+) -> tuple[Entry, ...]:  # fmt: skip
     """ONNX counts positions through the whole tensor, we through each channel."""
     if len(kernel) > 2 or set(dilation) != {1}:
         raise n.refuse("indices of dilated or three-dimensional pooling are not supported")
