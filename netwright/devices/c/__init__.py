@@ -1,12 +1,13 @@
-"""Integer graphs as readable C: one function a layer, names from the network, no heap, no interpreter.
+"""Graphs as readable C: one function a layer, names from the network, no heap, no interpreter.
 
     source = generate({"infer": graph}, "digits")
     source.files            # name -> text: digits.h, digits.c, the kernels it uses
     source.plan             # where every tensor lies
     source.layers           # one line a layer: function, shape, MACs, bytes
 
-The same C runs on microcontrollers and, as a shared library, on the host. `kernels/` holds the arithmetic, one header a
-family; `emitters/` holds one file a family of ops that calls it, registered with `@emits(OpClass)`.
+Integer graphs are written as they are; `prepared(graph)` makes a float32 graph ready first. The same C runs on
+microcontrollers and, as a shared library, on the host. `kernels/` holds the arithmetic, one header a family;
+`emitters/` holds one file a family of ops that calls it, registered with `@emits(OpClass)`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import importlib
 import pkgutil
 
 from . import emitters
+from .prepare import prepared
 from .source import CSource, Layer, emits, generate, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
-__all__ = ["CSource", "Layer", "emits", "generate", "supported"]
+__all__ = ["CSource", "Layer", "emits", "generate", "prepared", "supported"]

@@ -1,0 +1,67 @@
+"""A float graph made ready for C: primitives only, constants folded, every end a tensor of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netwright.compile import batchnorm, constants, dead
+from netwright.errors import UserError
+from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
+from netwright.graph.ops.shape import Expand, Reshape
+
+from .source import CTYPES, supported
+
+
+def prepared(graph: Graph) -> Graph:
+    """The graph that `generate` writes: same inputs, outputs and states, results equal to rounding.
+
+    Composites are expanded, batch norms folded into the layer before them, weights fixed and everything that depends on
+    them alone worked out. Raises UserError for weights without contents, for a dtype that C here does not have and for
+    an op without C, naming the node.
+    """
+    for param in graph.params:
+        if not graph.store.has(param):
+            raise UserError(f"{param.tensor} has no contents: load or train the weights before compiling {graph.name}")
+    ready = batchnorm.fold(expand_all(graph))
+    ready = replace(ready, params=tuple(replace(p, trainable=False) for p in ready.params))
+    ready = dead.eliminate(constants.fold(ready))
+    ready = _own_ends(ready)
+    for value in ready.values():
+        if value.dtype not in CTYPES:
+            raise UserError(f"{value.name} is {value.dtype}: C is written for {', '.join(CTYPES)}; convert the graph")
+    for node in ready.nodes:
+        if not supported(node.op):
+            raise UserError(f"{node.name}: no C can be written for {node.op.name}; express it with other ops")
+    return ready
+
+
+def _own_ends(graph: Graph) -> Graph:
+    """Outputs and next states that are inputs, states, parameters or outputs already become copies of them.
+
+    The program copies next states over states one after the other, and gives outputs where they lie.
+    """
+    given = {*graph.inputs, *(s.before for s in graph.states), *graph.param_of}
+    views = dict.fromkeys(given)
+    for node in graph.nodes:  # a reshape lies where its source does
+        if isinstance(node.op, Reshape) and node.inputs[0] in views:
+            views.update(dict.fromkeys(node.outputs))
+    ends = [*graph.outputs, *(s.after for s in graph.states)]
+    if not any(v in views for v in ends):
+        return graph
+    b, new = _copied(graph)
+    copies = {v: b(Expand(v.shape), new[v], name=f"{v.name}.copy") for v in dict.fromkeys(ends) if v in views}
+    for state in graph.states:
+        b.update(new[state.before], copies.get(state.after, new[state.after]))
+    b.output(*(copies.get(v, new[v]) for v in graph.outputs))
+    return rebuild(b.graph())
+
+
+def _copied(graph: Graph) -> tuple[Builder, dict[Value, Value]]:
+    """A builder with all of the graph but its ends."""
+    from netwright.graph.builder import copy_node, opened
+
+    b, new = opened(graph)
+    for node in graph.nodes:
+        made: Node = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+        new.update(zip(node.outputs, made.outputs, strict=True))
+    return b, new
