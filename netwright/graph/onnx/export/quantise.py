@@ -7,7 +7,7 @@ import numpy as np
 from ...graph import Node
 from ...ops.quantise import Cast, Dequantise, FakeQuantise, Quantise
 from ...types import Quant
-from .elementwise import cast
+from .elementwise import cast, clipped
 from .exporter import Export, exports
 
 
@@ -55,10 +55,25 @@ def fake_quantise(ex: Export, node: Node) -> str:
 
 
 def to_reals(ex: Export, x: str, quant: Quant, dtype: str = "int8") -> str:
-    """DequantizeLinear with one scale."""
+    """DequantizeLinear with one scale; spelt out for the types that it takes in new opsets only."""
+    if dtype not in ("int8", "uint8"):
+        steps = ex("Sub", cast(ex, x, "float32"), ex.constant(np.float32(quant.zero)))
+        return ex("Mul", steps, ex.constant(np.float32(quant.scale)))
     return ex("DequantizeLinear", x, ex.constant(np.float32(quant.scale)), ex.constant(quant.zero, dtype))
 
 
 def to_integers(ex: Export, x: str, quant: Quant, dtype: str = "int8") -> str:
-    """QuantizeLinear with one scale."""
+    """QuantizeLinear with one scale; spelt out for the types that it takes in new opsets only."""
+    if dtype not in ("int8", "uint8"):
+        info = np.iinfo(dtype)
+        steps = ex("Round", ex("Div", cast(ex, x, "float64"), ex.constant(quant.scale, "float64")))
+        moved = ex("Add", steps, ex.constant(quant.zero, "float64"))
+        return cast(ex, clipped(ex, moved, float(info.min), float(info.max), "float64"), dtype)
     return ex("QuantizeLinear", x, ex.constant(np.float32(quant.scale)), ex.constant(quant.zero, dtype))
+
+
+def finish(ex: Export, y: str, out: Quant, low: int = -128, high: int = 127) -> str:
+    """The clamp of an int8 result, in reals, and QuantizeLinear."""
+    bottom = (low - out.zero) * out.scale if low > -128 else -float("inf")
+    top = (high - out.zero) * out.scale if high < 127 else float("inf")
+    return to_integers(ex, clipped(ex, y, bottom, top, "float32"), out)

@@ -12,7 +12,16 @@ from ...ops.reduce import ArgMax
 from ...ops.shape import Reshape
 from ...ops.softmax import LogSoftmax, Softmax
 from ...ops.unary import (
-    Abs, Exp, HardSigmoid, LeakyRelu, LogicalNot, Neg, Relu, Sigmoid, Softplus, Tanh,
+    Abs,
+    Exp,
+    HardSigmoid,
+    LeakyRelu,
+    LogicalNot,
+    Neg,
+    Relu,
+    Sigmoid,
+    Softplus,
+    Tanh,
 )  # fmt: skip
 from ...types import FLOATS
 from .entry import Entry

@@ -161,6 +161,17 @@ def cast(n: Call) -> Entry:
     return as_dtype(n, x, to)
 
 
+@imports("BitCast")
+def bit_cast(n: Call) -> np.ndarray:
+    """The same bits as another dtype, where they are known."""
+    from .tensors import dtype_name
+
+    x, dtype = n.array(0), np.dtype(dtype_name(n.integer("to", 0)))
+    if x is None or x.dtype.itemsize != dtype.itemsize:
+        raise n.refuse(f"{dtype} is not as wide as its input")
+    return np.ascontiguousarray(x).view(dtype).reshape(x.shape)
+
+
 def as_dtype(n: Call, x: Entry, dtype: str) -> Entry:
     """`x` as another dtype; one that graphs lack only where it is known. Raises UserError otherwise."""
     if x.dtype == dtype:

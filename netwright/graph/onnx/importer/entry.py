@@ -38,5 +38,14 @@ class Known:
         return Known(self.array, self.name) if self.weight else self
 
 
+class Sequence:
+    """ONNX's list of tensors: it exists at import only, where it is taken apart again."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = entries
+
+
 Entry = Value | Known
 Result = Entry | np.ndarray | tuple["Entry | np.ndarray | None", ...]

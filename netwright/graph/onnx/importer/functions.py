@@ -111,4 +111,4 @@ def _inline(call: Call, function: Any, given: Mapping[str, Any]) -> tuple[Entry,
     opsets = {domain_of(o): int(o.version) for o in function.opset_import}
     with _frame(im, opsets, {**defaults, **given}):
         read_body(im, nodes, names, wanted)
-    return tuple(names[name] if name in names else None for name in function.output)  # type: ignore[misc]
+    return tuple(names.get(name) for name in function.output)  # type: ignore[misc]

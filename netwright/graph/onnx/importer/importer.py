@@ -19,8 +19,8 @@ from ...graph import Value
 from ...op import Op
 from ...ops.resize import Resize
 from ...store import Param
-from ...types import DTYPES, FLOATS, Type
-from .entry import Entry, Known, Result
+from ...types import DTYPES, FLOATS
+from .entry import Entry, Known, Result, Sequence
 
 MOST_CALLS = 50_000  # nodes read, those of inlined functions and unrolled loops counted each time
 MOST_MACS = 2**26  # of one op computed at import
@@ -86,7 +86,8 @@ class Import:
     def _param(self, known: Known) -> Value:
         dtype = known.dtype
         if dtype not in DTYPES:
-            raise UserError(f"{known.name or 'a constant'!r} is {dtype}, which graphs do not have ({', '.join(DTYPES)})")
+            there = ", ".join(DTYPES)
+            raise UserError(f"{known.name or 'a constant'!r} is {dtype}, which graphs do not have ({there})")
         key = (dtype, known.shape, known.array.tobytes()) if known.array.size <= 16 and not known.name else None
         if key is not None and key in self._scalars:
             return self._scalars[key]
@@ -102,9 +103,10 @@ class Import:
 
     def _folded(self, op: Op, entries: tuple[Entry | None, ...]) -> Any:
         known = [e if isinstance(e, Known) else None for e in entries]
-        types = result_types(op, *[e.type if e is not None else None for e in known])
+        given: list[Any] = [e.type if e is not None else None for e in known]
+        types = result_types(op, *given)
         size = ROW_BYTES + sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in types)
-        if size > self.budget or op.macs(*[e.type if e is not None else None for e in known]) > MOST_MACS:  # type: ignore[misc]
+        if size > self.budget or op.macs(*given) > MOST_MACS:
             return None
         if isinstance(op, Resize) and size > MOST_BYTES // 64:  # its matrices grow with the square
             return None
@@ -162,7 +164,16 @@ class Call:
         entry = self.get(index)
         if entry is None:
             raise self.refuse(f"input {index} is missing")
+        if isinstance(entry, Sequence):
+            raise self.refuse(f"input {index} is a sequence; only sequences taken apart again are supported")
         return entry
+
+    def sequence(self, index: int) -> tuple[Entry, ...]:
+        """The tensors of a sequence operand."""
+        entry: Any = self.get(index)
+        if not isinstance(entry, Sequence):
+            raise self.refuse(f"input {index} must be a sequence of tensors")
+        return entry.entries
 
     def operands(self) -> list[Entry]:
         """Every operand, none of which may be left out."""
@@ -173,15 +184,15 @@ class Call:
         return [self.x(i) for i in range(first, len(self.inputs))]
 
     def array(self, index: int) -> np.ndarray | None:
-        """The contents of an operand, None where it is left out. Raises UserError where they are computed at run time."""
+        """The contents of an operand, None where it is left out. Raises UserError where a node computes them."""
         entry = self.get(index)
         if entry is None:
             return None
         if isinstance(entry, Known):
             return entry.array
         raise self.refuse(
-            f"its input {index} ({self.names[index]!r}) is computed at run time and must be known at import: "
-            "give a graph input by constants={name: array}, or export with fixed shapes"
+            f"its input {index} ({self.names[index][:80]!r}) is computed at run time and must be known at import: "
+            "bind an input of the model by constants={name: array}, or export with fixed shapes"
         )
 
     def ints(self, index: int) -> tuple[int, ...] | None:

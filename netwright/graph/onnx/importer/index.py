@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from ...ops.arithmetic import Mod
 from ...ops.binary import Add, Maximum, Minimum, Mul
 from ...ops.compare import Equal, Greater, Less, Where
 from ...ops.index import Gather, GatherElements, ScatterAdd, ScatterElements
@@ -17,6 +19,7 @@ from .entry import Entry, Known
 from .importer import Call, imports
 from .shape import reshaped
 
+Put = Callable[[Entry, Entry], Entry]
 MOST_ROUNDS = 64  # of a scatter whose indices repeat
 
 
@@ -142,7 +145,9 @@ def _flattened(n: Call, x: Entry, updates: Entry, index: Known, axis: int) -> En
     return n(Reshape(x.shape), flat)
 
 
-def _combined(n: Call, x: Entry, updates: Entry, rows: Entry, put, ones: Known, count: tuple[int, ...]) -> Entry:  # type: ignore[no-untyped-def]
+def _combined(
+    n: Call, x: Entry, updates: Entry, rows: Entry, put: Put, ones: Known, count: tuple[int, ...]
+) -> Entry:
     """`x` with updates replaced, added, multiplied or compared in; `put` adds values to zeros at rows."""
     kind = n.text("reduction", "none")
     if kind == "add":
@@ -176,6 +181,27 @@ def _rounds(n: Call, rows: np.ndarray) -> list[np.ndarray]:
     if rounds > MOST_ROUNDS:
         raise n.refuse(f"an index is repeated {rounds} times, at most {MOST_ROUNDS} are written out")
     return [np.sort(order[turn == k]) for k in range(rounds)]
+
+
+@imports("TensorScatter")
+def tensor_scatter(n: Call) -> Entry:
+    """Rows written into a cache from a position on that each batch element has for itself."""
+    cache, update, first = n.x(0), n.x(1), n.get(2)
+    axis = n.axis(n.integer("axis", -2), len(cache.shape))
+    if axis == 0 or len(update.shape) != len(cache.shape):
+        raise n.refuse(f"{list(update.shape)} into {list(cache.shape)} along axis {axis}")
+    lead = tuple(-1 if i == 0 else 1 for i in range(len(cache.shape)))
+    steps = np.arange(update.shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(cache.shape))])
+    start = n(Reshape(lead), first) if first is not None else n.known(np.zeros((1,) * len(lead), np.int64))
+    rows = n(Add(), start, n.known(steps, start.dtype))
+    if n.text("mode", "linear") == "circular":
+        rows = n(Mod(), rows, n.scalar(cache.shape[axis], rows))
+
+    def put(values: Entry, rows: Entry) -> Entry:
+        return n(ScatterElements(axis, cache.shape), values, rows)
+
+    ones = n.known(np.ones((1,) * len(cache.shape), "float32"))
+    return _combined(n, cache, update, n(Expand(update.shape), rows), put, ones, update.shape)
 
 
 @imports("OneHot")

@@ -16,7 +16,7 @@ from ...graph import Graph
 from ...types import DTYPES, FLOATS, Type
 from ..export.exporter import onnx_module
 from .body import DAMAGE, Names, domain_of, one_line, read_body
-from .entry import Known
+from .entry import Known, Sequence
 from .importer import Import, Located
 from .tensors import array_of, dtype_name
 
@@ -125,6 +125,8 @@ def _graph_of(
     for output in outputs:
         if output not in names:
             raise UserError(f"output {output!r} is made by no node")
+        if isinstance(names[output], Sequence):
+            raise UserError(f"output {output!r} is a sequence: only tensors are supported")
         value = im.value(names[output])
         if value.name != output and value not in values and any(value in node.outputs for node in im.b._nodes):
             value.name = im.b.unique(output)

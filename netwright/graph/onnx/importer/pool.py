@@ -120,18 +120,15 @@ def _modulo(n: Call, x: Entry, by: int) -> tuple[Entry, Entry]:
 def average_pool(n: Call) -> Entry:
     """The same op where it can be."""
     x = n.x()
-    kernel, stride, dilation, pads, extra = geometry(n, x)
-    return averaged(n, x, kernel, stride, dilation, pads, extra, bool(n.integer("count_include_pad", 0)))
+    return averaged(n, x, geometry(n, x), bool(n.integer("count_include_pad", 0)))
 
 
-def averaged(
-    n: Call, x: Entry, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...],
-    pads: tuple[int, ...], extra: tuple[int, ...], count: bool,
-) -> Entry:  # fmt: skip
+def averaged(n: Call, x: Entry, windows: tuple[tuple[int, ...], ...], count: bool) -> Entry:
     """Means of windows; with `count` padding counts, but never what `ceil_mode` added beyond it."""
+    kernel, stride, dilation, pads, extra = windows
     rank = len(kernel)
-    if count and any(pads) and any(extra):
-        x = n(Pad((0, 0, *pads[:rank], 0, 0, *pads[rank:])), x)
+    if count and any(extra):
+        x = n(Pad((0, 0, *pads[:rank], 0, 0, *pads[rank:])), x) if any(pads) else x
         pads, count = (0,) * 2 * rank, False
     ends = (*pads[:rank], *(p + e for p, e in zip(pads[rank:], extra)))
     fits = all(max(ends[i], ends[rank + i]) < kernel[i] for i in range(rank))
@@ -166,11 +163,10 @@ def lp_pool(n: Call) -> Entry:
         raise n.refuse(f"p is {p}: it must be at least 1")
     kernel, stride, dilation, pads, extra = geometry(n, x)
     powers = _powered(n, x, p)
-    mean = averaged(n, powers, kernel, stride, dilation, tuple(pads), extra, True) if not any(extra) else None
-    if mean is None:
-        rank = len(kernel)
-        powers = n(Pad((0, 0, *pads[:rank], 0, 0, *(q + e for q, e in zip(pads[rank:], extra)))), powers)
-        mean = averaged(n, powers, kernel, stride, dilation, (0,) * 2 * rank, (0,) * rank, True)
+    none, rank = (0,) * 2 * len(kernel), len(kernel)
+    ends = (*pads[:rank], *(q + e for q, e in zip(pads[rank:], extra)))
+    powers = n(Pad((0, 0, *ends[:rank], 0, 0, *ends[rank:])), powers) if any(ends) else powers
+    mean = averaged(n, powers, (kernel, stride, dilation, none, none[:rank]), True)
     total = n(Mul(), mean, n.scalar(math.prod(kernel), x))
     return n(Pow(), total, n.scalar(1 / p, x))
 

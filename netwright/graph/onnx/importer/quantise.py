@@ -85,6 +85,7 @@ def dequantised(n: Call, x: Entry, scale: Entry, zero: Entry | None, axis: int =
     return reals
 
 
+@imports("QuantizeLinear", domain=MICROSOFT)
 @imports("QuantizeLinear")
 def quantize_linear(n: Call) -> Entry:
     """The dtype is the zero point's, or an attribute's."""
@@ -93,6 +94,7 @@ def quantize_linear(n: Call) -> Entry:
     return quantised(n, n.x(0), n.x(1), zero, dtype, n.integer("axis", 1), n.integer("block_size", 0))
 
 
+@imports("DequantizeLinear", domain=MICROSOFT)
 @imports("DequantizeLinear")
 def dequantize_linear(n: Call) -> Entry:
     """Of constants folded, per channel too."""
@@ -209,7 +211,7 @@ def qlinear_average_pool(n: Call) -> Entry:
     if n.op_type == "QLinearGlobalAveragePool":
         y = n(GlobalAveragePool(), x)
     else:
-        y = averaged(n, x, *geometry(n, x), bool(n.integer("count_include_pad", 0)))
+        y = averaged(n, x, geometry(n, x), bool(n.integer("count_include_pad", 0)))
     return quantised(n, y, n.x(3), n.get(4), n.x(0).dtype)
 
 
@@ -219,15 +221,3 @@ def qlinear_concat(n: Call) -> Entry:
     parts = [dequantised(n, n.x(i), n.x(i + 1), n.get(i + 2)) for i in range(2, len(n), 3)]
     axis = n.axis(n.integer("axis", 0), len(parts[0].shape))
     return quantised(n, n(Concat(axis), *parts), n.x(0), n.get(1), n.x(2).dtype)
-
-
-@imports("QuantizeLinear", domain=MICROSOFT)
-def microsoft_quantize(n: Call) -> Entry:
-    """As the standard's."""
-    return quantize_linear(n)
-
-
-@imports("DequantizeLinear", domain=MICROSOFT)
-def microsoft_dequantize(n: Call) -> Entry:
-    """As the standard's."""
-    return dequantize_linear(n)

@@ -58,7 +58,7 @@ def recurrent(n: Call) -> tuple[Entry, ...]:
         raise n.refuse(f"direction {way!r} is none of forward, reverse, bidirectional")
     wanted = (len(backward), gates * hidden)
     if n.x(1).shape != (*wanted, features) or n.x(2).shape != (*wanted, hidden):
-        raise n.refuse(f"W {list(n.x(1).shape)} and R {list(n.x(2).shape)} do not fit {wanted[0]} directions of {hidden}")
+        raise n.refuse(f"W {list(n.x(1).shape)} and R {list(n.x(2).shape)} do not fit {len(backward)} x {hidden}")
     if not 1 <= steps * len(backward) <= MOST_STEPS:
         raise n.refuse(f"a sequence of {steps} steps is not unrolled (1 to {MOST_STEPS} are): import a shorter one")
     _full(n, steps)

@@ -90,7 +90,7 @@ def _of_nothing(n: Call, x: Entry, axes: tuple[int, ...], keep: bool) -> Entry:
     if n.op_type == "ReduceMean":
         raise n.refuse("the mean of no elements is not a number")
     shape = tuple(1 if i in axes else d for i, d in enumerate(x.shape) if keep or i not in axes)
-    return filled(n, np.asarray(value.get(n.op_type, 0), x.dtype)[()], shape)
+    return filled(n, np.dtype(x.dtype).type(value.get(n.op_type, 0)), shape)
 
 
 def _log_sum_exp(n: Call, x: Entry, axes: tuple[int, ...], keep: bool) -> Entry:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ...ops.shape import Expand, Reshape, Transpose
-from .entry import Entry
+from .entry import Entry, Known
 from .importer import Call, imports
 from .tensors import dtype_name
 
@@ -99,12 +99,13 @@ def size_of(n: Call) -> np.ndarray:
     return np.array(math.prod(n.x().shape), np.int64)
 
 
+_NUMBERS = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
+
+
 @imports("Constant")
 def constant(n: Call) -> Entry:
     """A tensor, a number or a list of numbers."""
-    from .entry import Known
-
-    for name, dtype in (("value_float", "float32"), ("value_floats", "float32"), ("value_int", "int64"), ("value_ints", "int64")):
+    for name, dtype in _NUMBERS.items():
         if name in n.attributes:
             return n.known(n.attributes[name], dtype)
     value = n.attributes.get("value")

@@ -108,9 +108,11 @@ def mel_weights(n: Call) -> np.ndarray:
         raise n.refuse(f"{bins} mel bins of a transform of {size}")
     spectrum = int(size) // 2 + 1
     n.im.afford(8 * spectrum * int(bins), "mel weights")
-    edges = 2595 * np.log10(1 + np.array([low, high]) / 700)
-    hertz = 700 * (10 ** (np.linspace(*edges, int(bins) + 2) / 2595) - 1)
-    places = ((size + 1) * hertz / rate).astype(int)
+    first, last = 2595 * np.log10(1 + np.array([low, high]) / 700)
+    # the standard divides the range by the number of edges, not of intervals
+    mel = first + np.arange(int(bins) + 2) * (last - first) / (int(bins) + 2)
+    hertz = 700 * (10 ** (mel / 2595) - 1)
+    places = ((size + 1) * hertz // rate).astype(int)
     weights = np.zeros((spectrum, int(bins)))
     for i in range(int(bins)):
         lower, centre, upper = (int(p) for p in places[i : i + 3])
