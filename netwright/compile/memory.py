@@ -11,12 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from netwright.graph import Graph, Node, Value
-from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
-from netwright.graph.ops.shape import Reshape
 
 ALIGNMENT = 4
 TRIES = 3000  # placements of the exact search before it gives up
-_ELEMENTWISE = (QAdd, QSub, QMul, QLookup, QRequantise)
 
 
 @dataclass(frozen=True)
@@ -121,10 +118,10 @@ def _shared(
     forever: set[Value],
 ) -> int | None:
     """The buffer an output can share with an input: a view always, an elementwise result where the input dies."""
-    if isinstance(node.op, Reshape):
+    if node.op.is_view:
         source = node.inputs[0]
         return owner.get(source) if source is not None and source not in stored else None
-    if isinstance(node.op, _ELEMENTWISE):
+    if node.op.in_place:
         for source in node.inputs:
             if source is None or source in stored or source in forever or source.shape != v.shape:
                 continue

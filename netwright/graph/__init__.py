@@ -24,7 +24,7 @@ so this package needs NumPy only.
 from __future__ import annotations
 
 from . import ops
-from .builder import Builder, inline, rebuild, result_types
+from .builder import Builder, inline, live, rebuild, result_types
 from .composite import expand_all
 from .files import load, save
 from .graph import Graph, Node, State, Value
@@ -55,6 +55,7 @@ __all__ = [
     "Value",
     "expand_all",
     "inline",
+    "live",
     "load",
     "ops",
     "parse",

@@ -11,7 +11,7 @@ import numpy as np
 from .graph import Graph, Node, State, Value
 from .op import Composite, Op
 from .store import Init, Param, Store, View
-from .types import Type
+from .types import Quant, Type
 
 _TYPES: dict[tuple[Any, ...], tuple[Type, ...]] = {}  # (op, *input types) -> output types
 _TYPES_LIMIT = 200_000
@@ -91,26 +91,29 @@ class Builder:
         views: tuple[View, ...] = (),
         full: tuple[int, ...] | None = None,
         trainable: bool = True,
+        quant: Quant | None = None,
     ) -> Value:
         """A parameter of this shape. `tensor`, `views` and `full` make it a cut out of a larger stored tensor."""
-        value = Value(self.unique(name), Type(shape, dtype))
+        value = Value(self.unique(name), Type(shape, dtype, quant))
         full_type = Type(full, dtype) if full is not None else None
         self._params.append(Param(value, tensor or value.name, views, full_type, init, trainable))
         return value
 
-    def constant(self, array: Any, name: str = "const", dtype: str | None = None) -> Value:
+    def constant(
+        self, array: Any, name: str = "const", dtype: str | None = None, quant: Quant | None = None
+    ) -> Value:
         """A parameter with contents that training leaves alone; a small one met before is used again."""
         data = np.asarray(array, dtype=dtype)
         if dtype is None and data.dtype == np.float64:
             data = data.astype(np.float32)
-        key = f"{data.dtype}{data.shape}{data.tobytes()!r}" if data.size <= 16 else ""
+        key = f"{data.dtype}{data.shape}{quant}{data.tobytes()!r}" if data.size <= 16 else ""
         if key and key in self._shared:
             return self._shared[key]
         prefix, self._prefix = self._prefix, "" if key else self._prefix
         try:
             tensor = self._free_tensor(self._prefix + name, data)
             value = self.param(
-                name, data.shape, dtype=str(data.dtype), init=None, trainable=False, tensor=tensor
+                name, data.shape, dtype=str(data.dtype), init=None, trainable=False, tensor=tensor, quant=quant
             )
         finally:
             self._prefix = prefix
@@ -252,6 +255,17 @@ def _without_unread_params(graph: Graph) -> Graph:
     return graph if len(kept) == len(graph.params) else replace(graph, params=kept)
 
 
+def live(graph: Graph) -> Graph:
+    """Drop nodes that neither an output nor a state needs, and parameters that nothing reads."""
+    needed: set[Value] = set(graph.outputs) | {s.after for s in graph.states}
+    kept: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if any(v in needed for v in node.outputs):
+            kept.add(node)
+            needed.update(v for v in node.inputs if v is not None)
+    return rebuild(graph, only=kept) if len(kept) < len(graph.nodes) else _without_unread_params(graph)
+
+
 def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]:
     """Copy `graph`'s nodes into `b` with its inputs bound to values of `b`; returns the outputs there.
 
@@ -266,4 +280,4 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
 
 
-__all__ = ["Builder", "Composite", "inline", "rebuild", "result_types"]
+__all__ = ["Builder", "Composite", "inline", "live", "rebuild", "result_types"]

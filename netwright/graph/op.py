@@ -25,6 +25,8 @@ class Op:
     """An operation with its attributes; immutable, hashable, compared by value."""
 
     name: ClassVar[str] = "op"
+    is_view: ClassVar[bool] = False  # the result is the operand's bytes, read otherwise
+    in_place: ClassVar[bool] = False  # element i of the result needs element i of the operands only
     training_differs: ClassVar[bool] = False  # batch norm, dropout: `torch_training` replaces `torch` while training
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -20,6 +20,7 @@ class Case:
     gradient: bool = True  # compared with torch autograd
     wrt: tuple[int, ...] | None = None  # operands that torch differentiates for; None: every floating one
     torch: bool = True
+    onnx: bool = True  # an ONNX form exists
     steps: int | None = None  # quantisation steps that ONNX Runtime may be away
     second: bool = True  # gradient of the gradient compared too
 
@@ -73,6 +74,7 @@ def _elementwise() -> list[Case]:
         Case(ops.Abs(), (np.asarray(-1.5, np.float32),)),
         Case(ops.Spike(3.0), (x,), second=False),
         Case(ops.LogicalNot(), (truth(3, 2),), gradient=False),
+        Case(ops.Atan(), (3 * x,)),
     ]
     return cases
 
@@ -86,6 +88,9 @@ def _binary() -> list[Case]:
     whole = (rng.integers(-20, 20, (3, 4)), rng.integers(1, 6, (4,)))
     cases += [Case(op(), whole, gradient=False) for op in (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Maximum)]
     cases += [Case(op(), (np.asarray(1.5, np.float32), real(3))) for op in (ops.Mul, ops.Add)]
+    divisors = rng.integers(1, 6, (4,)) * np.array([1, -1, 1, -1])
+    cases += [Case(ops.Mod(fmod), (whole[0], divisors), gradient=False) for fmod in (False, True)]
+    cases += [Case(ops.Mod(True), (3 * real(2, 3, 4), real(3, 1, low=0.7)), wrt=(0,))]
     close = (rng.integers(0, 3, (4, 5)).astype("f"), rng.integers(0, 3, (5,)).astype("f"))
     compare = (ops.Equal, ops.Less, ops.LessEqual, ops.Greater, ops.GreaterEqual)
     cases += [Case(op(), close, gradient=False) for op in compare]
@@ -246,6 +251,7 @@ def _quantised() -> list[Case]:
     return [
         Case(ops.Quantise(a), (real(40),), gradient=False, steps=1),
         Case(ops.Quantise(Quant(0.02, 128), "uint8"), (real(40),), gradient=False, steps=1),
+        Case(ops.Quantise(Quant(0.5, 3), even=True), (np.arange(-9, 9, dtype=np.float32) / 4,), gradient=False),
         Case(ops.Dequantise(a), (int8(20),), (a,), gradient=False),
         Case(ops.FakeQuantise(), (real(50), np.asarray(-1.5, "f"), np.asarray(1.2, "f")), wrt=(0,)),
         Case(ops.FakeQuantise(4), (real(50), np.asarray(0.3, "f"), np.asarray(1.2, "f")), wrt=(0,)),
@@ -270,8 +276,40 @@ def _quantised() -> list[Case]:
         Case(ops.QMaxPool((2, 2), (2, 2), low=-10, high=50), (image,), (a,), **exact),
         Case(ops.QAveragePool((3, 2), (2, 2), (1, 0, 1, 1)), (image,), (a,), steps=1, **exact),
         Case(ops.QAveragePool((7, 6), (7, 6), low=0), (image,), (a,), steps=1, **exact),
-        Case(ops.QMean(True, a, Quant(0.003, -9)), (image,), (a,), steps=1, **exact),
-        Case(ops.QMean(False, a, out, 0, 90), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean((1, 2), True, a, Quant(0.003, -9)), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean((1, 2), False, a, out, 0, 90), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean((0, 2), True, a, out), (image,), (a,), steps=1, **exact),
+        Case(ops.QMean((3,), False, a, out), (image,), (a,), steps=1, **exact),
+        Case(ops.QSum((1, 2), True, a, Quant(0.9, 4)), (image,), (a,), steps=1, **exact),
+        Case(ops.QSum((1, 3), False, a, Quant(0.5, 4)), (image,), (a,), steps=1, **exact),
+        Case(ops.QExtreme((1, 2), False), (image,), (a,), **exact),
+        Case(ops.QExtreme((3,), True, False), (image,), (a,), **exact),
+        Case(ops.QPrelu(a, c, out), (image, int8(1, 1, 1, 4)), (a, c), steps=1, **exact),
+        Case(ops.QFlip(), (row,), (a,), **exact),
+        Case(ops.QFlip(), ((row.astype(int) + 128).astype(np.uint8),), (Quant(0.1, 128),), **exact),
+        Case(ops.QRelabel(out), (row,), (a,), **exact),
+        Case(ops.QRequantise(a, Quant(0.0002, 9), -32768, 32767, "int16"), (row,), (a,), steps=1, **exact),
+        Case(ops.QRequantise(Quant(0.0003, 0), out), (300 * row.astype(np.int16),), (Quant(0.0003, 0),), steps=1, **exact),
+        Case(ops.QMatmul(a, c, Quant(0.2, 1)), (int8(2, 3, 5), int8(2, 5, 4)), (a, c), steps=1, **exact),
+        Case(ops.QResizeBilinear((9, 5)), (image,), (a,), steps=1, **exact),
+        Case(ops.QResizeBilinear((14, 12), half_pixel=True), (image,), (a,), steps=1, **exact),
+        Case(ops.QResizeBilinear((9, 11), align_corners=True), (image,), (a,), steps=1, **exact),
+        Case(ops.QConv(x=a, out=out, w_zero=-7), (image, w, scales, bias), (a,), steps=1, **exact),
+        Case(ops.QLinear(a, out, w_zero=9, float_product=True), (row, int8(6, 12), scales, bias), (a,), steps=1, **exact),
+        Case(ops.QAveragePool((2, 2), (2, 2), offset=128), (image,), (a,), steps=1, **exact),
+        Case(
+            ops.QLstm(a, c, c, (0.01,) * 4, (0.02,) * 4),
+            (int8(2, 3, 5), int8(2, 6), np.zeros((2, 6), np.int16), int8(24, 5), int8(24, 6), np.zeros(24, np.int32)),
+            (a, c), onnx=False, **exact,
+        ),
+        Case(
+            ops.QSvdf(2, a, Quant(0.001, 0), out, 0.01, 0.02),
+            (row, np.zeros((3, 24), np.int16), int8(8, 12), int8(8, 3).astype(np.int16), np.zeros(4, np.int32)),
+            (a, Quant(0.001, 0)), onnx=False, **exact,
+        ),
+        Case(ops.QSoftmax(c, dtype="int16"), (row,), (c,), steps=2, **exact),
+        Case(ops.DynamicQuantise(), (real(3, 20),), gradient=False),
+        Case(ops.DynamicQuantise(symmetric=True), (real(2, 4, 5),), gradient=False),
         Case(ops.QSoftmax(c), (row,), (c,), steps=1, **exact),
         Case(ops.QSoftmax(a, 0.5), (image,), (a,), steps=1, **exact),
         Case(ops.QArgMax(), (row,), (a,), **exact),

@@ -38,6 +38,8 @@ def test_numpy_agrees_with_its_types_torch_and_onnx_runtime(case: Case) -> None:
         assert (array.shape, str(array.dtype)) == (value.shape, value.dtype)
     if case.torch:
         assert_close(in_torch(graph, arrays_of(case)), ours, 1e-5, "torch")
+    if not case.onnx:
+        return
     theirs = in_onnx_runtime(graph, arrays_of(case))
     if case.steps is None:
         assert_close(theirs, ours, 1e-5, "ONNX Runtime")
@@ -45,7 +47,7 @@ def test_numpy_agrees_with_its_types_torch_and_onnx_runtime(case: Case) -> None:
         assert np.abs(theirs[0].astype(int) - ours[0].astype(int)).max() <= case.steps
 
 
-@CASE
+@pytest.mark.parametrize("case", [c for c in CASES if c.onnx], ids=str)
 def test_exported_models_are_valid_in_old_and_new_opsets(case: Case) -> None:
     graph = single(case.op, case.inputs, case.quants)
     for opset in (17, 21):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netwright.errors import UserError
-from netwright.graph import OPS, Node, Op, Quant, Type, Value
+from netwright.graph import OPS, Node, Op, Quant, Value
 from netwright.graph.ops.binary import Add, Mul, Sub
 from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
 from netwright.graph.ops.unary import Clip, Relu, _Unary
@@ -44,24 +44,14 @@ def _operand(state: Lowering, node: Node, index: int) -> Value:
         from .lowering import quant_of
 
         quant = quant_of(float(array.min()), float(array.max()))
-    name = f"{node.name}.constant"
-    made = state.b.param(name, shape, dtype="int8", init=None, trainable=False)
-    typed = Value(made.name, Type(shape, "int8", quant))
-    _retype(state, made, typed)
+    typed = state.b.param(
+        f"{node.name}.constant", shape, dtype="int8", init=None, trainable=False, quant=quant
+    )
     if array is not None:
         full = array.reshape((1,) * (rank - array.ndim) + array.shape)
         full = np.moveaxis(full, 1, -1) if rank in (3, 4) else full
         state.b.store[typed.name] = np.clip(np.round(full / quant.scale) + quant.zero, -128, 127).astype(np.int8)
     return typed
-
-
-def _retype(state: Lowering, old: Value, new: Value) -> None:
-    """Give a parameter that was just made a quantised type."""
-    from dataclasses import replace
-
-    params = state.b._params
-    params[-1] = replace(params[-1], value=new)
-    assert params[-1].tensor == old.name
 
 
 def _clamp(state: Lowering, node: Node) -> Value:

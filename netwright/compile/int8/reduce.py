@@ -32,7 +32,7 @@ def mean(state: Lowering, node: Node) -> Value:
     image = x if rank == 4 else state.b(Reshape((0, 1, *x.shape[1:])), x, name=f"{node.name}.image")
     fused = state.fuse(node)
     out = state.quant(fused.output)
-    q = QMean(op.keepdims and rank == 4, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
+    q = QMean((1, 2), op.keepdims and rank == 4, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
     y = state.b(q, image, name=node.name)
     if op.keepdims and rank == 3:
         y = state.b(Reshape((0, 1, -1)), y, name=f"{node.name}.row")

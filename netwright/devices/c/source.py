@@ -11,7 +11,6 @@ import numpy as np
 from netwright.compile.memory import Plan, plan
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, Op, State, Value
-from netwright.graph.ops.shape import Reshape
 
 from .names import Names, comment, identifier
 
@@ -77,7 +76,7 @@ def emits(*ops: type[Op]) -> Callable[[Emitter], Emitter]:
 
 def supported(op: Op) -> bool:
     """Whether C can be written for this op."""
-    return type(op) in EMITTERS or isinstance(op, Reshape)
+    return type(op) in EMITTERS or op.is_view
 
 
 class Writer:
@@ -164,7 +163,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
         writer = Writer(graph, names, constants)
         calls = []
         for index, node in enumerate(graph.nodes):
-            if isinstance(node.op, Reshape):
+            if node.op.is_view:
                 continue
             emitter = EMITTERS.get(type(node.op))
             if emitter is None:

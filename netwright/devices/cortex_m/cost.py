@@ -22,7 +22,7 @@ from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.int8.reduce import QArgMax, QMean
 from netwright.graph.ops.int8.softmax import QSoftmax
 from netwright.graph.ops.quantise import Dequantise, Quantise
-from netwright.graph.ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
+from netwright.graph.ops.shape import Concat, Pad, Slice, Split, Transpose
 
 _FAMILIES: dict[type, str] = {
     QAdd: "sum",
@@ -56,7 +56,7 @@ def features(node: Node) -> Features | None:
     """The kernel family of a layer and its loop counts; None for what makes no code. Remembered by geometry."""
     op = node.op
     key: tuple[Any, ...]
-    if isinstance(op, Reshape):
+    if op.is_view:
         return None
     if isinstance(op, QConv):
         x, w = node.inputs[0], node.inputs[1]

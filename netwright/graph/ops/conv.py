@@ -71,6 +71,12 @@ class Conv(Op):
         windows = windows_of(x, w.shape[2:], stride, padding, dilation)  # [N, C, *spatial', *kernel]
         n, c, *rest = windows.shape
         spatial, taps = rest[:rank], math.prod(rest[rank:])
+        if w.shape[1] == 1:  # depthwise: taps are summed in order, as other runtimes' reference kernels sum them
+            each = np.repeat(windows, w.shape[0] // c, axis=1) if w.shape[0] != c else windows
+            y = np.zeros((n, w.shape[0], *spatial), np.result_type(x, w))
+            for tap in np.ndindex(*w.shape[2:]):
+                y += each[(..., *tap)] * w[(slice(None), 0, *tap)].reshape(-1, *[1] * rank)
+            return y if bias is None else y + bias.reshape(-1, *[1] * rank)
         columns = np.moveaxis(windows, range(2, 2 + rank), range(-rank, 0))
         columns = columns.reshape(n, self.groups, c // self.groups * taps, math.prod(spatial))
         kernels = w.reshape(self.groups, w.shape[0] // self.groups, -1)

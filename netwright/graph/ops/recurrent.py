@@ -12,12 +12,17 @@ from .binary import Add, Mul, Sub
 from .common import scalar
 from .linear import Linear
 from .shape import Split
-from .unary import Sigmoid, Tanh
+from .unary import Clip, Sigmoid, Tanh
 
 
 @dataclass(frozen=True)
 class LSTMCell(Composite):
-    """x [N, I], h and c [N, H], w_x [4H, I], w_h [4H, H], bias [4H] -> h', c'. Gates in order i, f, g, o (torch's)."""
+    """x [N, I], h and c [N, H], w_x [4H, I], w_h [4H, H], bias [4H] -> h', c'. Gates in order i, f, g, o (torch's).
+
+    `clip` bounds the cell's size; 0: no bound.
+    """
+
+    clip: float = 0.0
 
     def expand(  # type: ignore[override]
         self, b: Builder, x: Value, h: Value, c: Value, w_x: Value, w_h: Value, bias: Value | None = None
@@ -28,6 +33,7 @@ class LSTMCell(Composite):
         i, f, g, o = parts
         kept = b(Mul(), b(Sigmoid(), f), c)
         after = b(Add(), kept, b(Mul(), b(Sigmoid(), i), b(Tanh(), g)))
+        after = b(Clip(-self.clip, self.clip), after) if self.clip else after
         return b(Mul(), b(Sigmoid(), o), b(Tanh(), after)), after
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ TO_END = 2**31 - 1  # as the end of a slice: however long the dimension is
 class Reshape(Op):
     """Another shape for the same elements in order. 0 keeps a dimension, one -1 is inferred (as ONNX)."""
 
+    is_view: ClassVar[bool] = True
     shape: tuple[int, ...] = ()
 
     def resolve(self, given: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from netwright.graph import Node
-from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
+from netwright.graph.ops.int8.elementwise import QAdd, QFlip, QLookup, QMul, QPrelu, QRequantise, QSub
 
-from ..source import Body, Writer, emits
+from ..source import CTYPES, Body, Writer, emits
 
 _HEADER = ("elementwise.h",)
 
@@ -38,10 +38,10 @@ def index(steps: list[int], out: tuple[int, ...]) -> str:
     return " + ".join(terms) or "0"
 
 
-@emits(QAdd, QSub, QMul)
+@emits(QAdd, QSub, QMul, QPrelu)
 def binary(writer: Writer, node: Node) -> Body:
     op, out = node.op, node.output.shape
-    assert isinstance(op, (QAdd, QSub, QMul))
+    assert isinstance(op, (QAdd, QSub, QMul, QPrelu))
     operands, size, arena = [], 0, 0
     for value in node.inputs:
         assert value is not None
@@ -53,12 +53,20 @@ def binary(writer: Writer, node: Node) -> Body:
             operands.append(f"x{arena}")
             arena += 1
     shapes = [v.shape for v in node.inputs if v is not None]
-    first, second, result = ((1, 0), (1, 0), op.constants()) if isinstance(op, QMul) else op.constants()
+    if isinstance(op, QMul):
+        first, second, result = (1, 0), (1, 0), op.constants()
+    elif isinstance(op, QPrelu):
+        first, result = op.constants()
+        second = (1, 0)
+    else:
+        first, second, result = op.constants()
     x, y, z = (f"(nw_operand){{{q.zero}, {m}, {s}}}" for q, (m, s) in ((op.x, first), (op.y, second), (op.out, result)))
     same = shapes[0] == shapes[1]
     places = ["i", "i"] if same else [index(strides(s, out), out) for s in shapes]
     a, b = (f"{name}[{place}]" for name, place in zip(operands, places))
-    if isinstance(op, QMul):
+    if isinstance(op, QPrelu):
+        call = f"nw_prelu({a}, {b}, {x}, {y}, {z}, {op.low}, {op.high})"
+    elif isinstance(op, QMul):
         call = f"nw_product({a}, {b}, {x}, {y}, {z}, {op.low}, {op.high})"
     else:
         call = f"nw_sum({a}, {b}, {x}, {y}, {z}, {op.sign}, {op.low}, {op.high})"
@@ -75,9 +83,23 @@ def requantise(writer: Writer, node: Node) -> Body:
     assert isinstance(op, QRequantise)
     multiplier, shift = op.constants()
     out = f"(nw_operand){{{op.out.zero}, {multiplier}, {shift}}}"
-    return Body(
-        f"    nw_requantise(x0, y0, {node.output.type.size}, {op.x.zero}, {out}, {op.low}, {op.high});", _HEADER
-    )
+    call = f"nw_requantise(x0[i], {op.x.zero}, {out}, {integer(op.low)}, {integer(op.high)})"
+    return Body(_each(node, f"({CTYPES[op.dtype]}){call}"), _HEADER)
+
+
+def integer(value: int) -> str:
+    """An int32 as C has it; its smallest is no literal."""
+    return "INT32_MIN" if value == -(1 << 31) else str(value)
+
+
+def _each(node: Node, expression: str) -> str:
+    """A loop that sets every y0[i]."""
+    return f"    for (int32_t i = 0; i < {node.output.type.size}; i++)\n        y0[i] = {expression};"
+
+
+@emits(QFlip)
+def flip(writer: Writer, node: Node) -> Body:
+    return Body(_each(node, f"({CTYPES[node.output.dtype]})(x0[i] ^ 0x80)"), ("base.h",))
 
 
 @emits(QLookup)

@@ -16,7 +16,7 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, in
     """The four constant arrays of a layer as arguments, and their bytes."""
     op = node.op
     assert isinstance(op, (QConv, QLinear, QConvTranspose))
-    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out)
+    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, op.float_product)
     bias = writer.array(node.inputs[3])
     arrays: dict[str, np.ndarray] = {
         "weight": weights.astype(np.int8),
@@ -52,6 +52,7 @@ def conv(writer: Writer, node: Node) -> Body:
         "top": op.padding[0],
         "left": op.padding[1],
         "x_zero": op.x.zero,
+        "w_zero": op.w_zero,
         "y_zero": op.out.zero,
         "low": op.low,
         "high": op.high,
@@ -83,6 +84,7 @@ def conv_transpose(writer: Writer, node: Node) -> Body:
         "top": op.padding[0],
         "left": op.padding[1],
         "x_zero": op.x.zero,
+        "w_zero": op.w_zero,
         "y_zero": op.out.zero,
         "low": op.low,
         "high": op.high,
@@ -102,7 +104,8 @@ def linear(writer: Writer, node: Node) -> Body:
     names, size = _constants(writer, node, weights)
     sizes = f"{node.inputs[0].shape[0]}, {weights.shape[1]}, {weights.shape[0]}"
     return Body(
-        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.out.zero}, {op.low}, {op.high});",
+        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.w_zero}, {op.out.zero}, "
+        f"{op.low}, {op.high});",
         ("linear.h",),
         size,
     )

@@ -26,6 +26,7 @@ def pool(writer: Writer, node: Node) -> Body:
         "left": op.padding[1],
         "low": op.low,
         "high": op.high,
+        "offset": op.offset if isinstance(op, QAveragePool) else 0,
     }
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     kernel = "nw_max_pool" if isinstance(op, QMaxPool) else "nw_average_pool"

@@ -14,4 +14,7 @@ def softmax(writer: Writer, node: Node) -> Body:
     assert isinstance(op, QSoftmax)
     n = y.shape[-1]
     multiplier, shift, least = op.constants()
-    return Body(f"    nw_softmax(x0, y0, {y.type.size // n}, {n}, {multiplier}, {shift}, {least});", ("softmax.h",))
+    bits = 16 if op.dtype == "int16" else 8
+    return Body(
+        f"    nw_softmax(x0, y0, {bits}, {y.type.size // n}, {n}, {multiplier}, {shift}, {least});", ("softmax.h",)
+    )

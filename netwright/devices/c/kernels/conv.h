@@ -9,7 +9,7 @@ typedef struct {
     int32_t h, w, c, oh, ow, o;      /* input and output */
     int32_t kh, kw, sh, sw, dh, dw;  /* kernel, stride, dilation */
     int32_t top, left;               /* padding before */
-    int32_t x_zero, y_zero, low, high;
+    int32_t x_zero, w_zero, y_zero, low, high;
 } nw_conv_shape;
 
 /* `rows` output channels, from channel `o` on, of the output pixel whose window begins at (y0, x0) */
@@ -29,7 +29,7 @@ NW_INLINE void nw_conv_block(const int8_t *x, int8_t *y, const int8_t *w, const 
             const int32_t row = y0 + ky * s.dh;
             if (row >= 0 && row < s.h)
                 nw_dot(x + (row * s.w + x0 + first) * s.c, filter + (ky * s.kw + first) * s.c, size,
-                       (last - first) * s.c, s.x_zero, rows, acc);
+                       (last - first) * s.c, s.x_zero, s.w_zero, rows, acc);
         }
     } else {
         for (int32_t ky = 0; ky < s.kh; ky++)
@@ -37,7 +37,7 @@ NW_INLINE void nw_conv_block(const int8_t *x, int8_t *y, const int8_t *w, const 
                 const int32_t row = y0 + ky * s.dh, column = x0 + kx * s.dw;
                 if (row >= 0 && row < s.h && column >= 0 && column < s.w)
                     nw_dot(x + (row * s.w + column) * s.c, filter + (ky * s.kw + kx) * s.c, size, s.c, s.x_zero,
-                           rows, acc);
+                           s.w_zero, rows, acc);
             }
     }
     for (int32_t j = 0; j < rows; j++)
@@ -72,7 +72,8 @@ NW_INLINE void nw_conv_grouped(const int8_t *x, int8_t *y, const int8_t *w, cons
                         const int32_t row = oy * s.sh - s.top + ky * s.dh, column = ox * s.sw - s.left + kx * s.dw;
                         if (row >= 0 && row < s.h && column >= 0 && column < s.w)
                             nw_dot(x + (row * s.w + column) * s.c + o / outputs * per_group,
-                                   w + ((o * s.kh + ky) * s.kw + kx) * per_group, 0, per_group, s.x_zero, 1, &acc);
+                                   w + ((o * s.kh + ky) * s.kw + kx) * per_group, 0, per_group, s.x_zero,
+                                   s.w_zero, 1, &acc);
                     }
                 *y++ = nw_finish(acc, multiplier[o], shift[o], s.y_zero, s.low, s.high);
             }

@@ -10,7 +10,7 @@ typedef struct {
     int32_t h, w, c, oh, ow, o;  /* input and output */
     int32_t kh, kw, sh, sw;      /* kernel, stride */
     int32_t top, left;           /* rows and columns cut off before */
-    int32_t x_zero, y_zero, low, high;
+    int32_t x_zero, w_zero, y_zero, low, high;
 } nw_transpose_shape;
 
 /* `rows` output channels, from channel `o` on, of one output pixel; (y0, x0) is its place before the cut */
@@ -30,8 +30,8 @@ NW_INLINE void nw_conv_transpose_block(const int8_t *x, int8_t *y, const int8_t 
         int32_t column = x0 / s.sw;
         for (int32_t kx = x0 % s.sw; kx < s.kw && column >= 0; kx += s.sw, column--)
             if (column < s.w)
-                nw_dot(x + (row * s.w + column) * s.c, filter + (ky * s.kw + kx) * s.c, size, s.c, s.x_zero, rows,
-                       acc);
+                nw_dot(x + (row * s.w + column) * s.c, filter + (ky * s.kw + kx) * s.c, size, s.c, s.x_zero, s.w_zero,
+                       rows, acc);
     }
     for (int32_t j = 0; j < rows; j++)
         y[o + j] = nw_finish(acc[j], multiplier[o + j], shift[o + j], s.y_zero, s.low, s.high);

@@ -19,17 +19,18 @@ NW_INLINE void nw_depthwise4(const int8_t *x, const int8_t *w, const nw_conv_sha
             const int8_t *p = x + (row * s.w + column) * s.c;
             const int8_t *q = w + (ky * s.kw + kx) * s.c;
 #ifdef NW_DSP
-            const uint32_t offset = nw_pair(-s.x_zero);
+            const uint32_t offset = nw_pair(-s.x_zero), w_offset = nw_pair(-s.w_zero);
             const uint32_t v = nw_load4(p), u = nw_load4(q);
             const uint32_t even = nw_even(offset, v), odd = nw_odd(offset, v);
-            const uint32_t weven = nw_even0(u), wodd = nw_odd0(u);
+            const uint32_t weven = s.w_zero ? nw_even(w_offset, u) : nw_even0(u);
+            const uint32_t wodd = s.w_zero ? nw_odd(w_offset, u) : nw_odd0(u);
             acc[0] = nw_mac_low(even, weven, acc[0]);
             acc[1] = nw_mac_low(odd, wodd, acc[1]);
             acc[2] = nw_mac_high(even, weven, acc[2]);
             acc[3] = nw_mac_high(odd, wodd, acc[3]);
 #else
             for (int32_t j = 0; j < 4; j++)
-                acc[j] += (p[j] - s.x_zero) * q[j];
+                acc[j] += (p[j] - s.x_zero) * (q[j] - s.w_zero);
 #endif
         }
     }
@@ -42,7 +43,7 @@ NW_INLINE int32_t nw_depthwise1(const int8_t *x, const int8_t *w, const nw_conv_
         for (int32_t kx = 0; kx < s.kw; kx++) {
             const int32_t row = y0 + ky * s.dh, column = x0 + kx * s.dw;
             if (row >= 0 && row < s.h && column >= 0 && column < s.w)
-                acc += (x[(row * s.w + column) * s.c] - s.x_zero) * w[(ky * s.kw + kx) * s.c];
+                acc += (x[(row * s.w + column) * s.c] - s.x_zero) * (w[(ky * s.kw + kx) * s.c] - s.w_zero);
         }
     return acc;
 }

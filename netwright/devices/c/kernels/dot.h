@@ -70,33 +70,34 @@ NW_INLINE uint32_t nw_pair(int32_t v)
 }
 #endif
 
-/* acc[j] += sum over i of (x[i] - zero) * w[j * stride + i], for `rows` rows of weights (a constant, at most 4) */
-NW_INLINE void nw_dot(const int8_t *x, const int8_t *w, int32_t stride, int32_t n, int32_t zero, int32_t rows,
-                      int32_t *acc)
+/* acc[j] += sum over i of (x[i] - zero) * (w[j * stride + i] - w_zero), for `rows` rows of weights (a constant, at
+ * most 4); w_zero is a constant too, and 0 but in old uint8 models */
+NW_INLINE void nw_dot(const int8_t *x, const int8_t *w, int32_t stride, int32_t n, int32_t zero, int32_t w_zero,
+                      int32_t rows, int32_t *acc)
 {
 #ifdef NW_DSP
-    const uint32_t offset = nw_pair(-zero);
+    const uint32_t offset = nw_pair(-zero), w_offset = nw_pair(-w_zero);
     for (; n >= 4; n -= 4, x += 4, w += 4) {
         uint32_t v = nw_load4(x);
         uint32_t even = nw_even(offset, v), odd = nw_odd(offset, v);
 #pragma GCC unroll 4
         for (int32_t j = 0; j < rows; j++) {
             uint32_t u = nw_load4(w + j * stride);
-            acc[j] = nw_mac2(even, nw_even0(u), acc[j]);
-            acc[j] = nw_mac2(odd, nw_odd0(u), acc[j]);
+            acc[j] = nw_mac2(even, w_zero ? nw_even(w_offset, u) : nw_even0(u), acc[j]);
+            acc[j] = nw_mac2(odd, w_zero ? nw_odd(w_offset, u) : nw_odd0(u), acc[j]);
         }
     }
     for (; n > 0; n--, x++, w++) {
         int32_t v = *x - zero;
 #pragma GCC unroll 4
         for (int32_t j = 0; j < rows; j++)
-            acc[j] += v * w[j * stride];
+            acc[j] += v * (w[j * stride] - w_zero);
     }
 #else
     for (int32_t j = 0; j < rows; j++) {
         int32_t sum = 0;
         for (int32_t i = 0; i < n; i++)
-            sum += (x[i] - zero) * w[j * stride + i];
+            sum += (x[i] - zero) * (w[j * stride + i] - w_zero);
         acc[j] += sum;
     }
 #endif

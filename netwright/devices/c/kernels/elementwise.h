@@ -23,11 +23,18 @@ NW_INLINE int8_t nw_product(int32_t a, int32_t b, const nw_operand x, const nw_o
     return nw_finish((a - x.zero) * (b - y.zero), out.multiplier, out.shift, out.zero, low, high);
 }
 
-NW_INLINE void nw_requantise(const int8_t *x, int8_t *y, int32_t n, int32_t x_zero, const nw_operand out, int32_t low,
-                             int32_t high)
+/* a where it is not negative, else a * b */
+NW_INLINE int8_t nw_prelu(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
+                          int32_t low, int32_t high)
 {
-    for (int32_t i = 0; i < n; i++)
-        y[i] = nw_finish(x[i] - x_zero, out.multiplier, out.shift, out.zero, low, high);
+    const int32_t v = a - x.zero;
+    return v >= 0 ? nw_finish(v, x.multiplier, x.shift, out.zero, low, high)
+                  : nw_finish(v * (b - y.zero), out.multiplier, out.shift, out.zero, low, high);
+}
+
+NW_INLINE int32_t nw_requantise(int32_t x, int32_t x_zero, const nw_operand out, int32_t low, int32_t high)
+{
+    return nw_clamp_wide(nw_scale(x - x_zero, out.multiplier, out.shift) + out.zero, low, high);
 }
 
 NW_INLINE void nw_lookup(const int8_t *x, int8_t *y, int32_t n, const int8_t *table)

@@ -5,7 +5,7 @@
 #include "requantise.h"
 
 typedef struct {
-    int32_t h, w, c, oh, ow, kh, kw, sh, sw, top, left, low, high;
+    int32_t h, w, c, oh, ow, kh, kw, sh, sw, top, left, low, high, offset;
 } nw_pool_shape;
 
 NW_INLINE void nw_max_pool(const int8_t *x, int8_t *y, const nw_pool_shape s)
@@ -40,8 +40,9 @@ NW_INLINE void nw_average_pool(const int8_t *x, int8_t *y, const nw_pool_shape s
                             count++;
                         }
                     }
+                sum += s.offset * count; /* halves are rounded away from -offset */
                 const int32_t mean = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-                *y++ = nw_clamp(mean, s.low, s.high);
+                *y++ = nw_clamp(mean - s.offset, s.low, s.high);
             }
 }
 

@@ -16,9 +16,21 @@ NW_INLINE int32_t nw_scale(int32_t x, int32_t multiplier, int32_t shift)
     return (high >> right) + (remainder > (mask >> 1) + (high < 0));
 }
 
+/* The same with one rounding, halves up: what LiteRT's fully connected kernel does. */
+NW_INLINE int32_t nw_scale_once(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t down = 31 - shift;
+    return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << (down - 1))) >> down);
+}
+
+NW_INLINE int32_t nw_clamp_wide(int32_t v, int32_t low, int32_t high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
 NW_INLINE int8_t nw_clamp(int32_t v, int32_t low, int32_t high)
 {
-    return (int8_t)(v < low ? low : v > high ? high : v);
+    return (int8_t)nw_clamp_wide(v, low, high);
 }
 
 /* An accumulator as int8. */

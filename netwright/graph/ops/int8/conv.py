@@ -11,12 +11,15 @@ import numpy as np
 from ...op import Op
 from ...types import UNIT_QUANT, Quant, Type
 from ..conv import Conv
-from .arithmetic import finish, multipliers, need_int8
+from .arithmetic import finish, multipliers, multiply_rounding_once, need_int8
 
 
 @dataclass(frozen=True)
 class QConv(Op):
-    """x int8 [N, H, W, C], w int8 [O, Kh, Kw, C/groups], w_scale float32 [O], bias int32 [O] -> int8 [N, H', W', O]."""
+    """x int8 [N, H, W, C], w int8 [O, Kh, Kw, C/groups], w_scale float32 [O], bias int32 [O] -> int8 [N, H', W', O].
+
+    `w_zero` is the weights' zero point, which only old uint8 models have; `float_product`: see `multipliers`.
+    """
 
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right
@@ -26,6 +29,8 @@ class QConv(Op):
     out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
+    w_zero: int = 0
+    float_product: bool = False
 
     def types(self, x: Type, w: Type, w_scale: Type, bias: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_int8(self.name, x, self.x)
@@ -41,21 +46,29 @@ class QConv(Op):
         return self.types(x, w, w_scale, bias)[0].size * math.prod(w.shape[1:])
 
     def numpy(self, x: Any, w: Any, w_scale: Any, bias: Any) -> Any:
-        exact = exact_float(math.prod(w.shape[1:]))
+        exact = exact_float(math.prod(w.shape[1:]), self.w_zero)
         real = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(exact) - exact(self.x.zero)
-        total = self._float().numpy(real, w.transpose(0, 3, 1, 2).astype(exact))
+        total = self._float().numpy(real, w.transpose(0, 3, 1, 2).astype(exact) - exact(self.w_zero))
         accumulator = total.transpose(0, 2, 3, 1).astype(np.int64) + bias
-        return finish(accumulator, *multipliers(self.x, w_scale, self.out), self.out, self.low, self.high)
+        return finish(
+            accumulator, *multipliers(self.x, w_scale, self.out, self.float_product), self.out, self.low, self.high
+        )
 
 
 @dataclass(frozen=True)
 class QLinear(Op):
-    """x int8 [N, I], w int8 [O, I], w_scale float32 [O], bias int32 [O] -> int8 [N, O]."""
+    """x int8 [N, I], w int8 [O, I], w_scale float32 [O], bias int32 [O] -> int8 [N, O].
+
+    `w_zero` is the weights' zero point; `float_product`: see `multipliers`. Sums are requantised with one rounding, as
+    LiteRT's kernel does (TFLite Micro's rounds twice and may differ by one).
+    """
 
     x: Quant = UNIT_QUANT
     out: Quant = UNIT_QUANT
     low: int = -128
     high: int = 127
+    w_zero: int = 0
+    float_product: bool = False
 
     def types(self, x: Type, w: Type, w_scale: Type, bias: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_int8(self.name, x, self.x)
@@ -67,15 +80,16 @@ class QLinear(Op):
         return x.shape[0] * w.size
 
     def numpy(self, x: Any, w: Any, w_scale: Any, bias: Any) -> Any:
-        exact = exact_float(w.shape[1])
-        total = (x.astype(exact) - exact(self.x.zero)) @ w.T.astype(exact)
-        accumulator = total.astype(np.int64) + bias
-        return finish(accumulator, *multipliers(self.x, w_scale, self.out), self.out, self.low, self.high)
+        exact = exact_float(w.shape[1], self.w_zero)
+        total = (x.astype(exact) - exact(self.x.zero)) @ (w.T.astype(exact) - exact(self.w_zero))
+        scales = multipliers(self.x, w_scale, self.out, self.float_product)
+        y = multiply_rounding_once(total.astype(np.int64) + bias, *scales) + self.out.zero
+        return np.clip(y, self.low, self.high).astype(np.int8)
 
 
-def exact_float(taps: int) -> type[np.floating[Any]]:
+def exact_float(taps: int, w_zero: int = 0) -> type[np.floating[Any]]:
     """The float type whose fast matrix product sums so many products of int8 without rounding."""
-    return np.float32 if taps * 255 * 128 < 1 << 24 else np.float64
+    return np.float32 if taps * 255 * (128 + abs(w_zero)) < 1 << 24 else np.float64
 
 
 def _nchw(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -42,14 +42,20 @@ class QMaxPool(_QPool):
         return np.clip(self._windows(x, -128).max(-1), self.low, self.high).astype(np.int8)
 
 
+@dataclass(frozen=True)
 class QAveragePool(_QPool):
-    """Mean of what each window has inside the image, halves rounded away from zero."""
+    """Mean of what each window has inside the image, halves rounded away from `-offset`.
+
+    TFLite's int8 kernel rounds away from zero; its uint8 kernel, whose zero is our -128, upwards: `offset` = 128.
+    """
+
+    offset: int = 0
 
     def numpy(self, x: Any) -> Any:
         counts = AveragePool(self.kernel, self.stride, self.padding).counts(x.shape[1:3], "float64")
         count = counts.astype(np.int64).reshape(*counts.shape[2:], 1)
-        total = self._windows(x.astype(np.int64), 0).sum(-1)
-        mean = (np.abs(total) + count // 2) // count * np.sign(total)
+        total = self._windows(x.astype(np.int64), 0).sum(-1) + self.offset * count
+        mean = (np.abs(total) + count // 2) // count * np.sign(total) - self.offset
         return np.clip(mean, self.low, self.high).astype(np.int8)
 
     @property

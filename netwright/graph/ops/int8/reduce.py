@@ -1,7 +1,8 @@
-"""Reductions of int8 [N, H, W, C] over space, and the place of the largest."""
+"""Reductions of int8: means, sums and extremes over any axes, and the place of the largest."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,30 @@ from .arithmetic import finish, need_int8, quantise_multiplier
 
 
 @dataclass(frozen=True)
-class QMean(Op):
-    """Mean over height and width in another quantisation: int8 [N, H, W, C] -> [N, 1, 1, C], or [N, C].
+class _QReduce(Op):
+    axes: tuple[int, ...] = (1, 2)
+    keepdims: bool = True
+
+    def _shape(self, x: Type) -> tuple[int, ...]:
+        axes = {axis_of(a, len(x.shape), self.name) for a in self.axes}
+        if not all(x.shape[a] for a in axes):
+            raise ValueError(f"{self.name} needs elements along {self.axes}, got {x}")
+        kept = [1 if a in axes else n for a, n in enumerate(x.shape) if self.keepdims or a not in axes]
+        return tuple(kept)
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """How many elements become one."""
+        return math.prod(shape[a] for a in {a % len(shape) for a in self.axes})
+
+
+@dataclass(frozen=True)
+class QMean(_QReduce):
+    """Mean over `axes` in another quantisation: of int8 [N, H, W, C] over (1, 2), [N, 1, 1, C] or [N, C].
 
     Source: TensorFlow Lite's reference `QuantizedMeanOrSum` (kernels/internal/reference/reduce.h), the form that folds
-    the division by H * W into the multiplier and so rounds once; older ones divided after requantising.
+    the division into the multiplier and so rounds once; older ones divided after requantising.
     """
 
-    keepdims: bool = True
     x: Quant = UNIT_QUANT
     out: Quant = UNIT_QUANT
     low: int = -128
@@ -29,10 +46,7 @@ class QMean(Op):
 
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_int8(self.name, x, self.x)
-        if len(x.shape) != 4 or not x.shape[1] * x.shape[2]:
-            raise ValueError(f"q_mean needs int8 [N, H, W, C], got {x}")
-        n, _, _, c = x.shape
-        return (Type((n, 1, 1, c) if self.keepdims else (n, c), "int8", self.out),)
+        return (Type(self._shape(x), "int8", self.out),)
 
     def constants(self, count: int) -> tuple[int, int]:
         """(multiplier, shift) that turn a sum of `count` elements into their mean in the output's scale."""
@@ -41,9 +55,33 @@ class QMean(Op):
         return (multiplier << room) // count, shift - room
 
     def numpy(self, x: Any) -> Any:
-        count = x.shape[1] * x.shape[2]
-        total = x.astype(np.int64).sum(axis=(1, 2), keepdims=self.keepdims) - count * self.x.zero
+        count = self.count(x.shape)
+        total = x.astype(np.int64).sum(axis=self.axes, keepdims=self.keepdims) - count * self.x.zero
         return finish(total, *self.constants(count), self.out, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class QSum(QMean):
+    """Sum over `axes` in another quantisation; source as for `QMean`."""
+
+    def constants(self, count: int) -> tuple[int, int]:
+        """(multiplier, shift) of the sum."""
+        return quantise_multiplier(self.x.scale / self.out.scale)
+
+
+@dataclass(frozen=True)
+class QExtreme(_QReduce):
+    """Largest (or smallest) integer over `axes`; the quantisation stays."""
+
+    largest: bool = True
+
+    def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        if x.dtype != "int8":
+            raise ValueError(f"q_extreme needs int8, got {x}")
+        return (x.with_shape(self._shape(x)),)
+
+    def numpy(self, x: Any) -> Any:
+        return (np.max if self.largest else np.min)(x, axis=self.axes, keepdims=self.keepdims)
 
 
 @dataclass(frozen=True)
