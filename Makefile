@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# published ONNX models to read in tests; only their files are used, so that nothing that they depend on is installed
+SAMPLE_MODELS := silero-vad==6.2.3 magika==1.0.3 rapidocr==3.10.0
+
 .PHONY: help demo test lint format clean
 
 help:
@@ -27,6 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.tested: $(VENV)/.installed
 	$(BIN)/pip install -q -e ".[test]"
+	$(BIN)/pip install -q --no-deps $(SAMPLE_MODELS)
 	@touch $@
 
 demo: $(VENV)/.installed

@@ -17,13 +17,14 @@ class Known:
     so that training may change it. It becomes a parameter only when a node of the graph reads it.
     """
 
-    __slots__ = ("array", "name", "type", "weight")
+    __slots__ = ("_frozen", "array", "name", "type", "weight")
 
     def __init__(self, array: Any, name: str = "", weight: bool = False) -> None:
         self.array = np.asarray(array)
         self.name = name
         self.weight = weight
         self.type = Type(self.array.shape, str(self.array.dtype))
+        self._frozen: Known | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,7 +36,9 @@ class Known:
 
     def frozen(self) -> Known:
         """The same array, left alone by training."""
-        return Known(self.array, self.name) if self.weight else self
+        if self._frozen is None:
+            self._frozen = Known(self.array, self.name) if self.weight else self
+        return self._frozen
 
 
 class Sequence:

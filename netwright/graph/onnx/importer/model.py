@@ -165,7 +165,7 @@ def _inputs(
         if value.type.WhichOneof("value") != "tensor_type":
             kind = value.type.WhichOneof("value") or "untyped"
             raise UserError(f"input {value.name!r} is a {kind.removesuffix('_type')}: only tensors are supported")
-        dtype = dtype_name(value.type.tensor_type.elem_type)
+        dtype = dtype_name(value.type.tensor_type.elem_type, f"input {value.name!r}: ")
         if value.name in constants:
             array = np.asarray(constants[value.name])
             if array.dtype.kind not in "biuf":

@@ -131,7 +131,7 @@ def _direction(n: Call, d: int) -> Direction:
     if n.integer("input_forget", 0):
         raise n.refuse("coupled input and forget gates (input_forget=1) are not supported")
     if clip:
-        functions = tuple(_clipped(n, f, clip) for f in functions)
+        functions = (*(_clipped(n, f, clip) for f in functions[:2]), *functions[2:])
     return Direction(
         part(1, (gates * hidden, n.x(1).shape[2])), part(2, (gates * hidden, hidden)), b_x, b_h, peepholes,
         functions, plain and peepholes is None and not clip,

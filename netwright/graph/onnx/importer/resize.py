@@ -110,7 +110,7 @@ def _coordinates(n: Call, rule: str, given: int, wanted: int, scale: float, regi
     if rule == "half_pixel":
         return (k + 0.5) / scale - 0.5
     if rule == "pytorch_half_pixel":
-        return (k + 0.5) / scale - 0.5 if width > 1 else np.full(wanted, -0.5)
+        return (k + 0.5) / scale - 0.5 if wanted > 1 else np.zeros(1)
     if rule == "half_pixel_symmetric":
         return given / 2 * (1 - wanted / width) + (k + 0.5) / scale - 0.5
     if rule == "tf_crop_and_resize":

@@ -28,17 +28,18 @@ _FIELD = {
 _LARGEST_BYTES = 2**34
 
 
-def dtype_name(code: int) -> str:
-    """Our name of an ONNX element type. Raises UserError for one that graphs do not have."""
+def dtype_name(code: int, what: str = "") -> str:
+    """Our name of an ONNX element type; `what` has it. Raises UserError for one that graphs do not have."""
     if code not in DTYPE_OF:
-        raise UserError(f"element type {_OTHERS.get(code, code)} is not supported ({', '.join(DTYPE_OF.values())} are)")
+        kind = f"{what}element type {_OTHERS.get(code, code)}"
+        raise UserError(f"{kind} is not supported ({', '.join(DTYPE_OF.values())} are)")
     return DTYPE_OF[code]
 
 
 def array_of(tensor: Any, folder: Path | None = None) -> np.ndarray:
     """An onnx.TensorProto as an array. Raises UserError where its dimensions, type and data do not agree."""
     what = f"tensor {tensor.name!r}"
-    dtype = np.dtype(dtype_name(tensor.data_type))
+    dtype = np.dtype(dtype_name(tensor.data_type, f"{what}: "))
     shape = tuple(int(d) for d in tensor.dims)
     if any(d < 0 for d in shape) or len(shape) > 64:
         raise UserError(f"{what} has impossible dimensions {list(shape)[:8]}")
