@@ -11,6 +11,7 @@ import numpy as np
 from netwright import devices
 from netwright.devices.c import CSource, generate, prepared
 from netwright.devices.c.toolchain import build, version
+from netwright.devices.cortex_m.cycles import count
 from netwright.devices.cortex_m.emulator import Counts, Image, Unicorn
 from netwright.devices.host.device import LIBRARY, HostProgram
 from netwright.devices.manifest import MANIFEST, entries_json
@@ -37,10 +38,8 @@ def native(graph: Graph, folder: Path) -> HostProgram:
 def on_cortex_m4(graph: Graph, folder: Path, *inputs: Any, fpu: bool = False) -> tuple[tuple[np.ndarray, ...], int]:
     """Outputs of one step on the emulated core, and the instructions it took."""
     source, device = source_of(graph), devices.get("cortex-m4")
-    files = {**source.files, **device._firmware(source)}  # type: ignore[attr-defined]
-    flags = device.flags()  # type: ignore[attr-defined]
-    if fpu:
-        flags = [f"{f}+vfp4d16sp" if f.startswith("-mcpu=") else f for f in flags] + ["-mfloat-abi=softfp"]
+    files = {**source.files, **device._firmware(source, fpu)}  # type: ignore[attr-defined]
+    flags = device.flags(fpu)  # type: ignore[attr-defined]
     elf = folder / "firmware.elf"
     elf.write_bytes(build({k: v for k, v in files.items() if k != "Makefile"}, flags, "firmware.elf"))
     image, board = Image.read(elf), device.board  # type: ignore[attr-defined]
@@ -55,4 +54,4 @@ def on_cortex_m4(graph: Graph, folder: Path, *inputs: Any, fpu: bool = False) ->
     for i, v in enumerate(source.graphs["infer"].outputs):
         data = machine.read(machine.call(f"{name}_infer_output", i), v.type.bytes)
         outputs.append(np.frombuffer(data, v.dtype).reshape(v.shape))
-    return tuple(outputs), sum(counts.sizes[b] // 2 * n for (_, b), n in counts.edges.items())
+    return tuple(outputs), count(image, counts, board.core, board.wait_states)[0]

@@ -73,6 +73,7 @@ def composites(b: Builder, x: Value) -> tuple[Value, ...]:
         b(ops.Attention(), q, q, q, weight(b, 10, 10)),
         b(ops.GlobalAveragePool(), image), b(ops.GlobalMaxPool(), image),
         b(ops.BatchNorm(), image, weight(b, 6), weight(b, 6), weight(b, 6), b.constant(np.abs(real(6)) + 0.5, "variance")),
+        b(ops.BatchNorm(), image, weight(b, 6), weight(b, 6), weight(b, 6), b(ops.ReduceMax((0, 2, 3), False), b(ops.Abs(), image))),
     )  # fmt: skip
 
 

@@ -4,46 +4,53 @@
 
 #include "base.h"
 
-/* x [rows, n], w [o, n], y [rows, o]; four outputs share each input; bias may be 0 */
+/* `rows` outputs of one row of inputs: x [n], w [n, rows] with `step` elements from one input's weights to the next's */
+NW_INLINE void nw_float_dot(const float *x, const float *w, const float *bias, float *y, int32_t n, int32_t step,
+                            int32_t rows)
+{
+    float acc[4];
+    for (int32_t j = 0; j < rows; j++)
+        acc[j] = 0.0f;
+    for (int32_t i = 0; i < n; i++, w += step)
+        for (int32_t j = 0; j < rows; j++)
+            acc[j] += x[i] * w[j];
+    for (int32_t j = 0; j < rows; j++)
+        y[j] = acc[j] + (bias ? bias[j] : 0.0f);
+}
+
+/* x [rows, n], w [o, n], packed: four outputs at a time side by side as [n, 4], those left over one by one -> y [rows, o];
+ * bias may be 0 */
 NW_INLINE void nw_float_linear(const float *x, float *y, const float *w, const float *bias, int32_t rows, int32_t n,
                                int32_t o)
 {
     for (int32_t r = 0; r < rows; r++, x += n, y += o) {
         int32_t j = 0;
-        for (; j + 4 <= o; j += 4) {
-            const float *w0 = w + j * n, *w1 = w0 + n, *w2 = w1 + n, *w3 = w2 + n;
-            float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
-            for (int32_t i = 0; i < n; i++) {
-                const float v = x[i];
-                a += v * w0[i];
-                b += v * w1[i];
-                c += v * w2[i];
-                d += v * w3[i];
-            }
-            y[j] = a + (bias ? bias[j] : 0.0f);
-            y[j + 1] = b + (bias ? bias[j + 1] : 0.0f);
-            y[j + 2] = c + (bias ? bias[j + 2] : 0.0f);
-            y[j + 3] = d + (bias ? bias[j + 3] : 0.0f);
-        }
-        for (; j < o; j++) {
-            float a = 0.0f;
-            for (int32_t i = 0; i < n; i++)
-                a += x[i] * w[j * n + i];
-            y[j] = a + (bias ? bias[j] : 0.0f);
-        }
+        for (; j + 4 <= o; j += 4)
+            nw_float_dot(x, w + j * n, bias ? bias + j : 0, y + j, n, 4, 4);
+        for (; j < o; j++)
+            nw_float_dot(x, w + j * n, bias ? bias + j : 0, y + j, n, 1, 1);
     }
 }
 
-/* a [m, k] times b [k, n] -> y [m, n], row by row so that b is read in order */
+/* a [m, k] times b [k, n] -> y [m, n] */
 NW_INLINE void nw_float_matmul(const float *a, const float *b, float *y, int32_t m, int32_t k, int32_t n)
 {
     for (int32_t i = 0; i < m; i++, a += k, y += n) {
-        for (int32_t j = 0; j < n; j++)
-            y[j] = 0.0f;
-        for (int32_t l = 0; l < k; l++)
-            for (int32_t j = 0; j < n; j++)
-                y[j] += a[l] * b[l * n + j];
+        int32_t j = 0;
+        for (; j + 4 <= n; j += 4)
+            nw_float_dot(a, b + j, 0, y + j, k, n, 4);
+        for (; j < n; j++)
+            nw_float_dot(a, b + j, 0, y + j, k, n, 1);
     }
+}
+
+/* a [m, k] times b [n, k] turned, plus bias [n] or 0 -> y [m, n]: a linear layer whose weights are computed */
+NW_INLINE void nw_float_matmul_turned(const float *a, const float *b, const float *bias, float *y, int32_t m, int32_t k,
+                                      int32_t n)
+{
+    for (int32_t i = 0; i < m; i++, a += k, y += n)
+        for (int32_t j = 0; j < n; j++)
+            nw_float_dot(a, b + j * k, bias ? bias + j : 0, y + j, k, 1, 1);
 }
 
 #endif

@@ -52,6 +52,15 @@ def prelu(im: Import, a: Any) -> Value:
     return im.b(compare.Where(), positive, x, im.b(binary.Mul(), x, w))
 
 
+@imports("rrelu", "rrelu_with_noise", "rrelu_with_noise_functional")
+def rrelu(im: Import, a: Any) -> Any:
+    """Evaluation's slope is the mean of the two bounds."""
+    if a.training:
+        im.refuse("random slopes", "pass training=self.training")
+    y = im.b(unary.LeakyRelu((a.lower + a.upper) / 2), im.value(a.self))
+    return (y, None) if im.op.endswith("functional") else y
+
+
 @imports("elu")
 def elu(im: Import, a: Any) -> Value:
     """scale x where positive, scale alpha (e^(input_scale x) - 1) elsewhere; the exponential never sees x > 0."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...graph import Value
 from ...op import Op
 from ...ops import compare, unary
+from ...ops.common import scalar
 from .importer import Import, imports
 
 _COMPARE: dict[str, type[Op]] = {
@@ -30,6 +32,16 @@ def comparison(im: Import, a: Any) -> Value:
 def unequal(im: Import, a: Any) -> Value:
     """Not equal."""
     return im.b(unary.LogicalNot(), im.b(compare.Equal(), *im.operands(a.self, a.other)))
+
+
+@imports("isnan", "isinf")
+def special(im: Import, a: Any) -> Value:
+    """NaN is what does not equal itself."""
+    x = im.value(a.self)
+    if im.op == "isnan":
+        return im.b(unary.LogicalNot(), im.b(compare.Equal(), x, x))
+    x = im.b(unary.Abs(), im.value(x, "float32"))
+    return im.b(compare.Equal(), x, scalar(im.b, math.inf, x))
 
 
 def _truth(im: Import, x: Any) -> Value:

@@ -106,9 +106,19 @@ def div(im: Import, a: Any) -> Value:
         return y
     if not im.dtype.startswith("float"):
         return y if mode == "trunc" else _floored(im, left, right, y)
-    if mode == "floor":
-        return im.b(unary.Floor(), y)
-    return im.b(binary.Mul(), im.b(unary.Sign(), y), im.b(unary.Floor(), im.b(unary.Abs(), y)))
+    return im.b(unary.Floor(), y) if mode == "floor" else _whole_part(im, y)
+
+
+def _whole_part(im: Import, x: Value) -> Value:
+    """Without the fraction, whatever the sign."""
+    return im.b(binary.Mul(), im.b(unary.Sign(), x), im.b(unary.Floor(), im.b(unary.Abs(), x)))
+
+
+@imports("trunc", "fix")
+def trunc(im: Import, a: Any) -> Value:
+    """Rounded towards zero."""
+    x = im.value(a.self)
+    return _whole_part(im, x) if im.dtype.startswith("float") else x
 
 
 def _floored(im: Import, x: Value, y: Value, quotient: Value) -> Value:
@@ -119,14 +129,21 @@ def _floored(im: Import, x: Value, y: Value, quotient: Value) -> Value:
     return b(binary.Sub(), quotient, b(compare.Where(), opposite, one, zero))
 
 
-@imports("remainder")
+@imports("hypot")
+def hypot(im: Import, a: Any) -> Value:
+    """sqrt(x^2 + y^2)."""
+    x, y = (im.b(binary.Mul(), v, v) for v in im.operands(a.self, a.other))
+    return im.b(unary.Sqrt(), im.b(binary.Add(), x, y))
+
+
+@imports("remainder", "fmod")
 def remainder(im: Import, a: Any) -> Value:
-    """Python's %: the sign of the divisor."""
+    """Python's %, with the sign of the divisor; `fmod` has the sign of the dividend."""
     left, right = im.operands(a.self, a.other)
     quotient = im.b(binary.Div(), left, right)
     if im.dtype.startswith("float"):
-        quotient = im.b(unary.Floor(), quotient)
-    else:
+        quotient = im.b(unary.Floor(), quotient) if im.op == "remainder" else _whole_part(im, quotient)
+    elif im.op == "remainder":
         quotient = _floored(im, left, right, quotient)
     return im.b(binary.Sub(), left, im.b(binary.Mul(), quotient, right))
 

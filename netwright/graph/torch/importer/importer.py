@@ -176,6 +176,10 @@ class Import:
         except ValueError as error:
             reason = str(error).split(" [inputs")[0]
             self.refuse(reason, "write this part with other shapes or ops")
+        except AttributeError as error:
+            if error.obj is not arguments:
+                raise
+            self.refuse(f"no rule for its overload {node.target}", "write this part with other ops")
         self.values[node] = made
         self._check(made)
         fresh = {id(v) for n in self.b._nodes[before:] for v in n.outputs}

@@ -11,6 +11,7 @@ from ...ops.binary import Add, Mul
 from ...ops.common import scalar
 from ...ops.compare import Less, Where
 from ...ops.index import Gather, GatherElements
+from ...ops.shape import Expand
 from .importer import Import, imports
 from .shape import permuted
 
@@ -30,10 +31,13 @@ def gather(im: Import, a: Any) -> Value:
 
 @imports("take_along_dim")
 def take_along(im: Import, a: Any) -> Value:
-    """The same, broadcast by torch beforehand."""
+    """The same, broadcast along the other axes."""
     if a.dim is None:
         im.refuse("take_along_dim without an axis", "name the axis")
-    return im.b(GatherElements(a.dim), im.value(a.self), im.value(a.indices))
+    x, where, axis = im.value(a.self), im.value(a.indices), a.dim % len(im.shape)
+    shape = (*im.shape[:axis], x.shape[axis], *im.shape[axis + 1 :])
+    x = x if x.shape == shape else im.b(Expand(shape), x)
+    return im.b(GatherElements(axis), x, where if where.shape == im.shape else im.b(Expand(im.shape), where))
 
 
 @imports("index", "_unsafe_index")
@@ -54,6 +58,34 @@ def index(im: Import, a: Any) -> Value:
     at = len(front)
     flat = im.reshape(x, (*x.shape[:at], -1, *x.shape[at + len(axes) :]))
     return im.b(Gather(at), flat, _flat_index(im, given, sizes))
+
+
+@imports("index_put", "_unsafe_index_put")
+def index_put(im: Import, a: Any) -> Value:
+    """x[mask] = number, or x[:, rows] = values with constant rows; the last of equal rows wins."""
+    x, values = im.value(a.self), im.value(a.values, im.dtype)
+    axes = [k for k, i in enumerate(a.indices) if i is not None]
+    where = im.value(a.indices[axes[0]])
+    if len(axes) > 1 or a.accumulate:
+        im.refuse("assignment at several indices", "use torch.where with a mask")
+    if where.dtype == "bool":
+        if values.type.size > 1:
+            im.refuse("assignment of several values to a mask", "use torch.where with a tensor of x's shape")
+        rank = len(x.shape) - axes[0] - len(where.shape)
+        mask = im.reshape(where, (*where.shape, *[1] * rank))
+        return im.b(Where(), mask, im.reshape(values, ()), x)
+    rows = im.known(a.indices[axes[0]], "the index of an assignment")
+    if rows.dim() != 1:
+        im.refuse("assignment at an index of several dimensions", "use one axis a time")
+    axis, n = axes[0], x.shape[axes[0]]
+    source = torch.full((n,), -1)
+    for at, row in enumerate(rows.tolist()):
+        source[row % n] = at
+    full = (*x.shape[:axis], len(rows), *x.shape[axis + 1 :])
+    spread = values if values.shape == full else im.b(Expand(full), values)
+    fresh = im.b(Gather(axis), spread, im.value(source.clamp(min=0)))
+    mask = im.reshape(im.value(source >= 0), (n, *[1] * (len(x.shape) - axis - 1)))
+    return im.b(Where(), mask, fresh, x)
 
 
 def _positions(im: Import, index: Any) -> Any:

@@ -10,7 +10,7 @@ from ...ops.common import scalar
 from ...ops.conv import Conv, ConvTranspose
 from ...ops.index import Gather
 from ...ops.linear import Einsum, Linear, Matmul
-from ...ops.reduce import ReduceSum
+from ...ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from ...ops.shape import Transpose
 from .importer import Import, imports
 
@@ -106,6 +106,32 @@ def einsum(im: Import, a: Any) -> Value:
     y = im.b(ReduceSum(gone, False), values[0]) if gone else values[0]
     order = tuple(kept.index(c) for c in result)
     return y if order == tuple(range(len(order))) else im.b(Transpose(order), y)
+
+
+@imports("bilinear", "_trilinear")
+def bilinear(im: Import, a: Any) -> Value:
+    """x [.., I], w [O, I, J], y [.., J] -> x w y + bias [.., O]."""
+    if im.op == "_trilinear":
+        im.refuse("a product of three tensors", "use nn.Bilinear")
+    x, y, w = im.value(a.input1), im.value(a.input2), im.value(a.weight)
+    x, y = im.reshape(x, (-1, x.shape[-1])), im.reshape(y, (-1, y.shape[-1]))
+    half = im.b(Einsum("bi,oij->boj"), x, w)
+    product = im.reshape(im.b(Einsum("boj,bj->bo"), half, y), im.shape)
+    return product if a.bias is None else im.b(Add(), product, im.value(a.bias))
+
+
+@imports("embedding_bag")
+def embedding_bag(im: Import, a: Any) -> Any:
+    """Sum, mean or maximum of the rows of bags of one size."""
+    indices, offsets = im.value(a.indices), im.known(a.offsets, "where bags begin")
+    bags = len(offsets) - int(a.include_last_offset)
+    size = indices.type.size // max(1, bags)
+    if offsets.tolist()[:bags] != list(range(0, bags * size, size)) or bags * size != indices.type.size:
+        im.refuse("bags of several sizes", "pass indices as [bags, size]")
+    if a.per_sample_weights is not None or a.padding_idx not in (None, -1):
+        im.refuse("an embedding bag with weights or padding", "use nn.Embedding, a mask and a sum")
+    rows = im.b(Gather(), im.value(a.weight), im.reshape(indices, (bags, size)))
+    return im.b((ReduceSum, ReduceMean, ReduceMax)[a.mode]((1,), False), rows), None, None, None
 
 
 @imports("embedding")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...graph import Value
-from ...ops.binary import Mul
+from ...ops.binary import Mul, Sub
 from ...ops.norm import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from ...ops.reduce import ReduceMax, ReduceSum
 from ...ops.unary import Abs, Sqrt
@@ -87,12 +87,23 @@ def _affine(im: Import, a: Any) -> list[Value | None]:
 @imports("linalg_vector_norm")
 def vector_norm(im: Import, a: Any) -> Value:
     """Of order 1, 2 or infinity."""
-    x = im.value(a.self, im.dtype)
-    axes, keep = tuple(a.dim or ()), a.keepdim
-    if a.ord == 2:
+    return _norm(im, im.value(a.self, im.dtype), a.ord, tuple(a.dim or ()), a.keepdim)
+
+
+@imports("cdist", "_cdist_forward", "_euclidean_dist")
+def distances(im: Import, a: Any) -> Value:
+    """Each row of x [.., P, D] from each of y [.., R, D] -> [.., P, R]."""
+    x, y = im.value(a.x1), im.value(a.x2)
+    x = im.reshape(x, (*x.shape[:-1], 1, x.shape[-1]))
+    y = im.reshape(y, (*y.shape[:-2], 1, *y.shape[-2:]))
+    return _norm(im, im.b(Sub(), x, y), getattr(a, "p", 2), (-1,), False)
+
+
+def _norm(im: Import, x: Value, order: float, axes: tuple[int, ...], keep: bool) -> Value:
+    if order == 2:
         return im.b(Sqrt(), im.b(ReduceSum(axes, keep), im.b(Mul(), x, x)))
-    if a.ord == 1:
+    if order == 1:
         return im.b(ReduceSum(axes, keep), im.b(Abs(), x))
-    if a.ord == float("inf"):
+    if order == float("inf"):
         return im.b(ReduceMax(axes, keep), im.b(Abs(), x))
-    im.refuse(f"a norm of order {a.ord}", "use 1, 2 or infinity")
+    im.refuse(f"a norm of order {order}", "use 1, 2 or infinity")

@@ -50,6 +50,17 @@ def max_pool(im: Import, a: Any) -> Any:
     return shaped[0] if not im.op.endswith("with_indices") else (*shaped, None)[:2]
 
 
+@imports("avg_pool3d")
+def avg_pool3d(im: Import, a: Any) -> Value:
+    """Only over the first of three dimensions, as local response norm has it."""
+    kernel = per_axis(a.kernel_size, 3)
+    if kernel[1:] != (1, 1) or any(n != 1 for n in per_axis(a.stride or kernel, 3)) or any(per_axis(a.padding, 3)):
+        im.refuse("average pooling over three dimensions", "use one or two")
+    x = im.value(a.self)
+    flat = im.reshape(x, (math.prod(x.shape[:-3]), 1, x.shape[-3], math.prod(x.shape[-2:])))
+    return im.reshape(im.b(AveragePool((kernel[0], 1)), flat), im.shape)
+
+
 @imports("avg_pool1d", "avg_pool2d")
 def avg_pool(im: Import, a: Any) -> Value:
     """Padding counted or not; a fixed divisor is a factor."""

@@ -17,7 +17,7 @@ from .importer import Import, imports
 
 @imports(
     "view", "reshape", "_unsafe_view", "view_copy", "flatten", "unflatten", "squeeze", "unsqueeze", "squeeze_copy",
-    "unsqueeze_copy", "_reshape_alias", "atleast_1d", "atleast_2d", "ravel", "view_as", "reshape_as",
+    "unsqueeze_copy", "_reshape_alias", "ravel", "view_as", "reshape_as",
 )  # fmt: skip
 def view(im: Import, a: Any) -> Value:
     """Another shape, the one that torch worked out."""
@@ -190,9 +190,11 @@ def pad(im: Import, a: Any) -> Value:
     x = im.value(a.self)
     sizes = list(getattr(a, "pad", None) or getattr(a, "padding", None) or ())
     asked = getattr(a, "mode", im.op.partition("_")[0])
+    if asked == "circular":
+        return _circular(im, x, sizes)
     mode = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}.get(_MODES.get(asked, asked))
     if mode is None:
-        im.refuse(f"padding in {a.mode} mode", "use constant, reflect or replicate, or torch.cat of slices")
+        im.refuse(f"padding in {a.mode} mode", "use constant, reflect, replicate or circular")
     rank = len(x.shape)
     begins, ends = [0] * rank, [0] * rank
     for i in range(len(sizes) // 2):
@@ -204,6 +206,17 @@ def pad(im: Import, a: Any) -> Value:
         return x
     fill = getattr(a, "value", None) or 0.0
     return im.b(Pad(pads, mode, float(fill) if mode == "constant" else 0.0), x)
+
+
+def _circular(im: Import, x: Value, sizes: list[int]) -> Value:
+    """The end before the beginning, the beginning behind the end."""
+    for i in range(len(sizes) // 2):
+        axis, (before, after) = len(x.shape) - 1 - i, sizes[2 * i : 2 * i + 2]
+        n = x.shape[axis]
+        parts = [cut(im, x, axis, n - before, n)] if before else []
+        parts += [x, cut(im, x, axis, 0, after)] if after else [x]
+        x = im.b(Concat(axis), *parts)
+    return x
 
 
 @imports("pixel_shuffle", "pixel_unshuffle")
