@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,13 @@ class Outcome:
     bound: int = 0
 
 
+@lru_cache(maxsize=1)
 def node_cases() -> list[Any]:
     from onnx.backend.test.loader import load_model_tests
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return list(load_model_tests(kind="node"))
+        return list(load_model_tests(kind="node"))  # made anew, not read: about 5 s
 
 
 def difference(got: Sequence[Any], wanted: Sequence[Any]) -> str:

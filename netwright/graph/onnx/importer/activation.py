@@ -156,7 +156,7 @@ def _along(n: Call, x: Entry, axis: int) -> Entry:
     if n.op_type == "LogSoftmax":
         return n(LogSoftmax(axis if axis < len(x.shape) - 1 else -1), x)
     best = n(ArgMax(axis, True), x)
-    places = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(x.shape))])
+    places = n.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(x.shape))])
     return n(Cast(x.dtype), n(Equal(), best, n.known(places)))
 
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from netwright.errors import UserError
 
-from ...graph import Value
 from .entry import Entry, Known
-from .importer import MOST_CALLS, RULES, Call, Import, Located
+from .importer import LONGEST_NAME, RULES, Call, Import, Located
 from .tensors import array_of
 
 Names = MutableMapping[str, Entry]
@@ -26,10 +25,10 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """An error's message on one line of reasonable length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 400 else text[:400] + " ..."
+    text = " ".join(str(error)[:5000].split()) or type(error).__name__
+    return text if len(text) <= 700 else text[:700] + " ..."
 
 
 def domain_of(proto: Any) -> str:
@@ -39,22 +38,24 @@ def domain_of(proto: Any) -> str:
 
 def read_body(im: Import, nodes: Iterable[Any], names: Names, wanted: Iterable[str]) -> None:
     """Read what `wanted` needs of these onnx.NodeProtos into `names`. Raises UserError in one line."""
+    nodes = list(nodes)
     im.depth += 1
+    im.calls += len(nodes) // 16  # a loop's body is looked through at each turn
     if im.depth > DEEPEST:
         raise UserError(f"functions and subgraphs are nested more than {DEEPEST} deep")
-    for node in _ordered(list(nodes), names, wanted):
+    for node in _ordered(nodes, names, wanted):
         _read(im, node, names)
     im.depth -= 1
 
 
 def _ordered(nodes: list[Any], names: Names, wanted: Iterable[str]) -> list[Any]:
-    """The nodes that lead to `wanted`, producers first: the file's order where it is one. Raises UserError on a cycle."""
+    """What leads to `wanted`, producers first; the file's order where it is one. Raises UserError on a cycle."""
     maker: dict[str, int] = {}
     own = names.maps[0] if isinstance(names, ChainMap) else names  # a subgraph's names may hide those around it
     for index, node in enumerate(nodes):
         for name in node.output:
             if name and (name in maker or name in own):
-                raise UserError(f"two values are called {name!r}")
+                raise UserError(f"two values are called {name[:80]!r}")
             maker[name] = index
     maker.pop("", None)
     order: list[int] = []
@@ -75,7 +76,7 @@ def _ordered(nodes: list[Any], names: Names, wanted: Iterable[str]) -> list[Any]
         for name in _reads(nodes[index]):
             made = maker.get(name)
             if made is not None and state[made] == 1:
-                raise UserError(f"the nodes form a cycle through {name!r}")
+                raise UserError(f"the nodes form a cycle through {name[:80]!r}")
             if made is not None and state[made] == 0:
                 stack.append((made, False))
     place = {index: k for k, index in enumerate(sorted(order))}
@@ -131,29 +132,28 @@ def attribute_value(im: Import, attribute: Any) -> Any:
 
 def _read(im: Import, node: Any, names: Names) -> None:
     im.calls += 1
-    if im.calls > MOST_CALLS:
-        raise UserError(f"the model has over {MOST_CALLS} nodes once its functions and loops are written out")
+    if im.calls > im.most_calls:
+        raise UserError(f"the model has over {im.most_calls} nodes once its functions and loops are written out")
     outputs = list(node.output)
-    before, im.label = im.label, next((name for name in outputs if name), node.op_type)
+    before, im.label = im.label, next((name for name in outputs if name), node.op_type)[:LONGEST_NAME]
     first = len(im.b._nodes)
     domain = domain_of(node)
     try:
         for name in node.input:
             if name and name not in names:
-                raise UserError(f"its input {name!r} is made by no node and is no input of the model")
+                raise UserError(f"its input {name[:80]!r} is made by no node and is no input of the model")
         inputs = [names[name] if name else None for name in node.input]
         attributes = attributes_of(im, node)
         call = Call(im, domain, node.op_type, inputs, list(node.input), attributes, outputs)
         call.scope, call.proto = names, node
         results = _evaluate(call)
         results = results if isinstance(results, tuple) else (results,)
-        fresh = {v for made in im.b._nodes[first:] for v in made.outputs}
         for name, result in zip(outputs, results):
             if name and result is not None:
-                names[name] = _named(im, name, result, fresh)
+                names[name] = _named(im, name, result, first)
         for name in outputs[len(results) :] + [o for o, r in zip(outputs, results) if r is None]:
             if name:
-                raise UserError(f"its result {name!r} is one that netwright does not compute: drop it from the model")
+                raise UserError(f"its result {name[:80]!r} is not computed: drop it from the model")
     except Located:
         raise
     except UserError as error:
@@ -169,7 +169,7 @@ def located(im: Import, node: Any, domain: str, reason: str) -> Located:
     where = f"{domain or 'ai.onnx'} opset {opset}" if opset is not None else f"{domain or 'ai.onnx'}, no opset given"
     name = node.name or next((o for o in node.output if o), "?")
     line = f"{im.file}: node {name[:80]!r}, {node.op_type[:40]} ({where}): {reason}"
-    return Located(" ".join(line.split()))
+    return Located(one_line(line))
 
 
 def _evaluate(call: Call) -> Any:
@@ -183,14 +183,14 @@ def _evaluate(call: Call) -> Any:
     return standard_function(call)
 
 
-def _named(im: Import, name: str, result: Any, fresh: set[Value]) -> Entry:
-    """A result under its ONNX name: values made by this node take it, known arrays where they have none."""
+def _named(im: Import, name: str, result: Any, first: int) -> Entry:
+    """A result under its ONNX name: values made by nodes from `first` on take it, known arrays where they have none."""
     if isinstance(result, np.ndarray | np.generic):
         return Known(result, name)
     if isinstance(result, Known):
         if not result.name:
             result.name = name
         return result
-    if result in fresh and result.name != name:
-        result.name = im.b.unique(name)
+    if im.born.get(result, -1) >= first and result.name != name:
+        result.name = im.b.unique(name[:LONGEST_NAME])
     return result  # type: ignore[no-any-return]

@@ -16,16 +16,26 @@ from netwright.errors import UserError
 
 from ...builder import Builder, result_types
 from ...graph import Value
-from ...op import Op
+from ...op import Composite, Op
+from ...ops.activation import Gelu
+from ...ops.index import TopK
 from ...ops.resize import Resize
+from ...ops.shape import Expand, Reshape, Slice, Split, Transpose
+from ...ops.unary import Erf
 from ...store import Param
 from ...types import DTYPES, FLOATS
 from .entry import Entry, Known, Result, Sequence
 
-MOST_CALLS = 50_000  # nodes read, those of inlined functions and unrolled loops counted each time
-MOST_MACS = 2**26  # of one op computed at import
-MOST_BYTES = 2**26  # of arrays made at import, to which four times the file's size is added
-ROW_BYTES = 2**10  # charged for every fold, so that many small ones end too
+# what one import may do; each bound but the last grows with the file, so that a large model is never refused for it
+MOST_CALLS = 20_000  # nodes read, those of inlined functions and unrolled loops counted each time
+MOST_BYTES = 2**25  # of arrays made
+MOST_WORK = 2**27  # elements read and written by ops that are computed
+MOST_MACS = 2**24  # of one op that is computed
+MOST_NODES = 100_000  # of the graph
+MOST_DIMENSIONS = 32
+LONGEST_NAME = 500
+_VIEWS = (Reshape, Transpose, Slice, Split, Expand)  # ops that NumPy computes without touching the elements
+_COSTS = {Erf: 32, Gelu: 32, TopK: 16}  # how many times an addition's cost an element takes
 
 
 class Located(UserError):
@@ -36,8 +46,8 @@ class Import:
     """One import under way.
 
     Attributes: `b` (the builder), `file` (its name, for messages), `opsets` (domain -> version in force), `functions`
-    (the model's own, by domain and name), `budget` (bytes that arrays made at import may still take), `label` (name of
-    the first result of the node being read).
+    (the model's own, by domain and name), `budget` (bytes that arrays made at import may still take), `work` (elements
+    that may still be computed), `label` (name of the first result of the node being read).
     """
 
     def __init__(self, name: str, file: str, opsets: Mapping[str, int], bytes_of_file: int) -> None:
@@ -47,9 +57,12 @@ class Import:
         self.functions: dict[tuple[str, str], Any] = {}
         self.attributes: Mapping[str, Any] = {}  # of the function whose body is being read
         self.budget = MOST_BYTES + 4 * bytes_of_file
+        self.work = MOST_WORK + 16 * bytes_of_file
+        self.most_calls = MOST_CALLS + bytes_of_file // 16
         self.label = ""
         self.depth = self.calls = 0
         self.folder: Any = None
+        self.born: dict[Value, int] = {}  # value -> which node made it
         self._made: dict[Known, Value] = {}
         self._scalars: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
 
@@ -60,13 +73,20 @@ class Import:
             if folded is not None:
                 return folded
         values = [self.value(e) if e is not None else None for e in entries]
-        if len(self.b._nodes) > 4 * MOST_CALLS:
-            raise UserError(f"the network has over {4 * MOST_CALLS} nodes once loops and sequences are unrolled")
-        return self.b(op, *values, name=f"{self.label}.{op.name}")
+        if len(self.b._nodes) > MOST_NODES:
+            raise UserError(f"the network has over {MOST_NODES} nodes once loops and sequences are unrolled")
+        made = self.b(op, *values, name=f"{self.label}.{op.name}")
+        for value in self.b._nodes[-1].outputs:
+            self.born[value] = len(self.b._nodes) - 1
+            if len(value.shape) > MOST_DIMENSIONS:
+                raise UserError(f"its result has over {MOST_DIMENSIONS} dimensions")
+        return made
 
     def expanded(self, known: Known, op: Op) -> Value:
         """A known array as a node's operand even though the node could be computed: its result would be large."""
-        return self.b(op, self.value(known), name=f"{self.label}.{op.name}")
+        made = self.b(op, self.value(known), name=f"{self.label}.{op.name}")
+        self.born[made] = len(self.b._nodes) - 1
+        return made
 
     def afford(self, size: int, what: str) -> None:
         """Take bytes from the budget. Raises UserError where it has too few left."""
@@ -91,7 +111,7 @@ class Import:
         key = (dtype, known.shape, known.array.tobytes()) if known.array.size <= 16 and not known.name else None
         if key is not None and key in self._scalars:
             return self._scalars[key]
-        name = self.b.unique(known.name or f"{self.label}.const")
+        name = self.b.unique(known.name[:LONGEST_NAME] or f"{self.label}.const")
         value = Value(name, known.type)
         trainable = known.weight and dtype in FLOATS and known.array.size > 1
         self.b._params.append(Param(value, name, (), None, None, trainable))
@@ -105,12 +125,18 @@ class Import:
         known = [e if isinstance(e, Known) else None for e in entries]
         given: list[Any] = [e.type if e is not None else None for e in known]
         types = result_types(op, *given)
-        size = ROW_BYTES + sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in types)
-        if size > self.budget or op.macs(*given) > MOST_MACS:
+        size = sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in types)
+        macs = op.macs(*given)
+        work = 256 + macs  # however small the arrays are
+        if not isinstance(op, _VIEWS):
+            touched = sum(math.prod(t.shape) for t in (*given, *types) if t is not None)
+            work += touched * _COSTS.get(type(op), 8 if isinstance(op, Composite) else 1)
+        if size > self.budget or work > self.work or macs > MOST_MACS:
             return None
-        if isinstance(op, Resize) and size > MOST_BYTES // 64:  # its matrices grow with the square
+        if isinstance(op, Resize) and size > 2**20:  # its matrices grow with the square
             return None
         self.budget -= size
+        self.work -= work
         with np.errstate(all="ignore"):
             results = op.numpy(*[e.array if e is not None else None for e in known])
         name = next((e.name for e in known if e is not None and e.weight), "")
@@ -254,6 +280,11 @@ class Call:
     def known(self, array: Any, dtype: str | None = None) -> Known:
         """An array as an operand."""
         return Known(np.asarray(array, dtype))
+
+    def arange(self, count: int) -> np.ndarray:
+        """0, 1, ... as int64. Raises UserError for more than an import may hold."""
+        self.im.afford(8 * count, f"a list of {count} positions")
+        return np.arange(count, dtype=np.int64)
 
     def scalar(self, number: Any, like: Entry) -> Known:
         """A number of `like`'s dtype that broadcasts against it."""

@@ -78,7 +78,7 @@ def gather_nd(n: Call) -> Entry:
     rows = _flat(n, index, sizes)
     if batch:
         groups = math.prod(x.shape[:batch])
-        start = np.arange(groups, dtype=np.int64).reshape(*x.shape[:batch], *[1] * (len(rows.shape) - batch))
+        start = n.arange(groups).reshape(*x.shape[:batch], *[1] * (len(rows.shape) - batch))
         rows = n(Add(), rows, n.known(start * math.prod(sizes)))
     _inside(n, rows, math.prod(x.shape[: batch + depth]))
     flat = n(Reshape((math.prod(x.shape[: batch + depth]), *x.shape[batch + depth :])), x)
@@ -191,7 +191,7 @@ def tensor_scatter(n: Call) -> Entry:
     if axis == 0 or len(update.shape) != len(cache.shape):
         raise n.refuse(f"{list(update.shape)} into {list(cache.shape)} along axis {axis}")
     lead = tuple(-1 if i == 0 else 1 for i in range(len(cache.shape)))
-    steps = np.arange(update.shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(cache.shape))])
+    steps = n.arange(update.shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(cache.shape))])
     start = n(Reshape(lead), first) if first is not None else n.known(np.zeros((1,) * len(lead), np.int64))
     rows = n(Add(), start, n.known(steps, start.dtype))
     if n.text("mode", "linear") == "circular":
@@ -211,13 +211,12 @@ def one_hot(n: Call) -> Entry:
     depth = int(depth)
     rank = len(index.shape) + 1
     axis = n.axis(n.integer("axis", -1), rank)
-    n.im.afford(8 * max(0, depth), "a one-hot encoding")
     if values.shape != (2,) or depth < 1:
         raise n.refuse(f"depth {depth} and values {list(values.shape)}: two values are needed")
     if index.dtype in FLOATS:
         index = n(Cast("int64"), index)
     column = n(Reshape((*index.shape[:axis], 1, *index.shape[axis:])), _positive(n, index, np.array(depth)))
-    places = np.arange(depth).reshape([-1 if i == axis else 1 for i in range(rank)])
+    places = n.arange(depth).reshape([-1 if i == axis else 1 for i in range(rank)])
     hit = n(Equal(), column, n.known(places, column.dtype))
     off, on = (n(Gather(0), values, n.known(i, "int64")) for i in (0, 1))
     return n(Where(), hit, on, off)

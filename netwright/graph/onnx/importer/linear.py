@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...ops.binary import Add, Mul
+from ...ops.index import Gather
 from ...ops.linear import Einsum, Linear, Matmul
 from ...ops.reduce import ReduceSum
 from ...ops.shape import Reshape, Transpose
@@ -101,10 +102,6 @@ def _terms(n: Call) -> tuple[list[str], str]:
 
 def _undiagonal(n: Call, x: Entry, term: str) -> tuple[Entry, str]:
     """The operand with each letter once: repeated ones by picking the diagonal."""
-    import numpy as np
-
-    from ...ops.index import Gather
-
     if len(term) != len(x.shape):
         raise n.refuse(f"the term {term!r} does not fit an operand of {len(x.shape)} dimensions")
     for letter in dict.fromkeys(term):
@@ -116,6 +113,6 @@ def _undiagonal(n: Call, x: Entry, term: str) -> tuple[Entry, str]:
             rest = [k for k in range(len(term)) if k not in (i, j)]
             x = n(Transpose((i, j, *rest)), x)
             kept = x.shape[2:]
-            x = n(Gather(0), n(Reshape((size * size, *kept)), x), n.known(np.arange(size) * (size + 1)))
+            x = n(Gather(0), n(Reshape((size * size, *kept)), x), n.known(n.arange(size) * (size + 1)))
             term = letter + "".join(term[k] for k in rest)
     return x, term

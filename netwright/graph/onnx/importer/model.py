@@ -51,7 +51,7 @@ def from_onnx(
     except Located as error:
         raise UserError(str(error)) from None
     except UserError as error:
-        raise UserError(" ".join(str(error if str(error).startswith(file) else f"{file}: {error}").split())) from None
+        raise UserError(one_line(str(error) if str(error).startswith(file) else f"{file}: {error}")) from None
     except DAMAGE as error:
         raise UserError(f"{file}: not a model that netwright can read: {one_line(error)}") from None
 

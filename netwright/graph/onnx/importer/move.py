@@ -79,8 +79,7 @@ def cut(n: Call) -> Entry:
         size = x.shape[axis]
         begin, stop, step = slice(start, end, step).indices(size)
         if step < 0:
-            n.im.afford(8 * size, "a backward slice")
-            x = picked(n, x, axis, np.arange(size)[slice(start, end, step)])
+            x = picked(n, x, axis, n.arange(size)[slice(start, end, step)])
         else:
             whole = begin == 0 and stop == size
             first[axis], last[axis], by[axis] = begin, TO_END if whole else max(begin, stop), step

@@ -104,7 +104,7 @@ def _with_indices(
         h, w = space
         column, row = _modulo(n, where, w)
         where = n(Add(), n(Mul(), column, n.scalar(h, where)), row)
-    planes = np.arange(math.prod(x.shape[:2]), dtype=np.int64).reshape(*x.shape[:2], *[1] * len(space))
+    planes = n.arange(math.prod(x.shape[:2])).reshape(*x.shape[:2], *[1] * len(space))
     return y, n(Add(), where, n.known(planes * math.prod(space)))
 
 
@@ -142,6 +142,7 @@ def averaged(n: Call, x: Entry, windows: tuple[tuple[int, ...], ...], count: boo
     for i in range(rank):
         parts = _shifted(n, x, 2 + i, kernel[i], stride[i], dilation[i])
         x = reduce(lambda a, b: n(Add(), a, b), parts)
+        n.im.afford(32 * (shape[2 + i] + ends[i] + ends[rank + i]), "counting what windows hold")
         share = 1 / _counts(shape[2 + i], ends[i], ends[rank + i], kernel[i], stride[i], dilation[i], count)
         x = n(Mul(), x, n.known(share.reshape(-1, *[1] * (rank - 1 - i)), x.dtype))
     return x

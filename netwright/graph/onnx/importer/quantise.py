@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graph import Value
 from ...ops.binary import Add, Div, Maximum, Minimum, Mul, Sub
+from ...ops.compare import Equal, Where
 from ...ops.pool import GlobalAveragePool
 from ...ops.quantise import Cast, Dequantise, Quantise
 from ...ops.shape import Concat, Expand, Reshape
@@ -113,6 +114,7 @@ def dynamic_quantize_linear(n: Call) -> tuple[Entry, ...]:
     zero = n.scalar(0, x)
     low, high = n(Minimum(), n(ReduceMin((), False), x), zero), n(Maximum(), n(ReduceMax((), False), x), zero)
     scale = n(Div(), n(Sub(), high, low), n.scalar(255, x))
+    scale = n(Where(), n(Equal(), scale, zero), n.scalar(1, x), scale)
     point = n(Clip(0.0, 255.0), n(Round(), n(Div(), n(Sub(), zero, low), scale)))
     steps = n(Add(), n(Round(), n(Div(), x, scale)), point)
     return n(Cast("uint8"), n(Clip(0.0, 255.0), steps)), scale, n(Cast("uint8"), point)

@@ -101,6 +101,7 @@ def _start(n: Call, index: int, direction: int, batch: int) -> Entry:
     given = n.get(index) if index == 5 or n.op_type == "LSTM" else None
     hidden = n.x(2).shape[2]
     if given is None:
+        n.im.afford(8 * hidden, "an initial state")
         return n.known(np.zeros((1, hidden), n.x(0).dtype))
     if n.integer("layout", 0):
         given = n(Transpose((1, 0, 2)), given)
@@ -112,7 +113,7 @@ def _start(n: Call, index: int, direction: int, batch: int) -> Entry:
 def _direction(n: Call, d: int) -> Direction:
     gates, order = _GATES[n.op_type], _ORDER[n.op_type]
     hidden = n.x(2).shape[2]
-    rows = np.concatenate([np.arange(g * hidden, (g + 1) * hidden) for g in order])
+    rows = n.arange(gates * hidden).reshape(gates, hidden)[list(order)].reshape(-1)
 
     def part(index: int, shape: tuple[int, ...]) -> Entry:
         block = n(Reshape(shape), sliced(n, n.x(index), 0, d, d + 1))

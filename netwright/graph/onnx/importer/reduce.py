@@ -125,8 +125,7 @@ def arg_extreme(n: Call) -> Entry:
         x = n(Neg(), x if x.dtype in FLOATS else n(Cast("int64"), x))
     last = n.integer("select_last_index", 0)
     if last:
-        n.im.afford(8 * x.shape[axis], "counting from the end")
-        x = picked(n, x, axis, np.arange(x.shape[axis])[::-1])
+        x = picked(n, x, axis, n.arange(x.shape[axis])[::-1])
     found = n(ArgMax(axis, bool(n.integer("keepdims", 1))), x)
     return n(Sub(), n.scalar(x.shape[axis] - 1, found), found) if last else found
 
