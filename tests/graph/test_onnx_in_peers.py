@@ -19,11 +19,11 @@ DRAWS = 12
 
 def model(
     op: str, inputs: Sequence[Array | None], outputs: int = 1, opset: int = 17, fixed: Sequence[int] = (), domain: str = "",
-    **attributes: Any,
+    more: dict[str, Any] | None = None, **attributes: Any,
 ) -> Any:  # fmt: skip
     """One node; operands numbered in `fixed` are initialisers."""
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
-    node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], name="node", domain=domain, **attributes)
+    node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], name="node", domain=domain, **attributes, **(more or {}))
     given = [(n, x) for n, x in zip(names, inputs) if x is not None]
     kept = {f"x{i}" for i in fixed}
     graph = helper.make_graph(
@@ -265,3 +265,27 @@ def test_operators_of_onnx_runtimes_quantiser() -> None:
         assert compare("QLinearGlobalAveragePool", [x, *q[0], *q[1]], fixed=(1, 2, 3, 4), **how)
         assert compare("QLinearAveragePool", [x, *q[0], *q[1]], fixed=(1, 2, 3, 4), kernel_shape=[2, 2], **how)
         assert compare("QLinearConcat", [*q[2], x, *q[0], y, *q[1]], fixed=(0, 1, 3, 4, 6, 7), axis=1, **how)
+
+
+def test_operators_that_onnx_runtime_fuses() -> None:
+    rng = np.random.default_rng(11)
+    x, b = real(rng, 2, 3, 8), real(rng, 8)
+    how: dict[str, Any] = {"domain": "com.microsoft", "opset": 13}
+    assert compare("Gelu", [x], **how) and compare("QuickGelu", [x], **how)
+    assert compare("FastGelu", [x, b], **how) and compare("BiasGelu", [x, b], **how)
+    assert compare("FusedMatMul", [x, real(rng, 2, 5, 8)], transB=1, alpha=0.5, **how)
+    assert compare("SkipLayerNormalization", [x, real(rng, 2, 3, 8), b, b, b], **how)
+    image, w = real(rng, 1, 3, 6, 6), real(rng, 4, 3, 3, 3)
+    for activation, numbers in (("Relu", None), ("LeakyRelu", [0.1]), ("Clip", [-0.5, 0.5])):
+        given = {"activation_params": numbers} if numbers else {}
+        assert compare("FusedConv", [image, w, b[:4]], fixed=(1, 2), activation=activation, **given, **how)
+    assert compare("FusedGemm", [x[0], real(rng, 8, 5), b[:5]], activation="Relu", **how)
+    a, weights = integers(rng, "uint8", 5, 8), integers(rng, "int8", 8, 6)
+    zeros = [np.uint8(9).reshape(()), np.int8(0).reshape(())]
+    assert compare("MatMulIntegerToFloat", [a, weights, scale(rng), scale(rng), *zeros], fixed=(1, 2, 3, 4, 5), **how)
+    assert compare("DynamicQuantizeMatMul", [x[0], weights, scale(rng), zeros[1]], fixed=(1, 2, 3), **how)
+    bias = rng.integers(-500, 500, 6).astype(np.int32)
+    inputs = [a, scale(rng), zeros[0], weights, scale(rng), zeros[1], bias, 20 * scale(rng), zeros[0]]
+    assert compare("QGemm", inputs, steps=1, fixed=range(1, 9), **how)
+    inputs = [a, scale(rng), zeros[0], np.float32(1 / 256).reshape(()), np.zeros((), np.uint8)]
+    assert compare("QLinearSoftmax", inputs, steps=1, fixed=(1, 2, 3, 4), more={"opset": 13, "axis": -1}, **how)

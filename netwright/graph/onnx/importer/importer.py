@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -298,13 +298,14 @@ class Call:
 
 
 Rule = Callable[[Call], Result]
+R = TypeVar("R", bound=Rule)
 RULES: dict[tuple[str, str], Rule] = {}
 
 
-def imports(*op_types: str, domain: str = "") -> Callable[[Rule], Rule]:
+def imports(*op_types: str, domain: str = "") -> Callable[[R], R]:
     """Register a rule for these ONNX operators. A rule returns one entry or array a result, None for one left out."""
 
-    def register(rule: Rule) -> Rule:
+    def register(rule: R) -> R:
         RULES.update({(domain, name): rule for name in op_types})
         return rule
 

@@ -10,17 +10,15 @@ import numpy as np
 from ...graph import Value
 from ...ops.binary import Add, Div, Maximum, Minimum, Mul, Sub
 from ...ops.compare import Equal, Where
-from ...ops.pool import GlobalAveragePool
 from ...ops.quantise import Cast, Dequantise, Quantise
-from ...ops.shape import Concat, Expand, Reshape
-from ...ops.unary import LeakyRelu, Round, Sigmoid
+from ...ops.shape import Expand, Reshape
+from ...ops.unary import Round
 from ...types import Quant
 from .conv import convolved
 from .elementwise import as_dtype
 from .entry import Entry, Known
 from .importer import Call, imports
 from .linear import product
-from .pool import averaged, geometry
 from .tensors import dtype_name
 
 MICROSOFT = "com.microsoft"
@@ -38,7 +36,7 @@ def _quant(scale: Entry, zero: Entry | None) -> Quant | None:
 
 def _along(n: Call, v: Entry, x: Entry, axis: int, block: int = 0) -> Entry:
     """A scale or zero point so shaped that it broadcasts against `x`: one, one a channel, or one a block."""
-    if len(v.shape) == 0 or (v.shape == (1,) and len(x.shape) != 1):
+    if v.shape in ((), (1,)) and not block:
         return n(Reshape(()), v) if v.shape else v
     axis = n.axis(axis, len(x.shape))
     if block and len(v.shape) == len(x.shape):
@@ -183,43 +181,3 @@ def qlinear_matmul(n: Call) -> Entry:
     a = dequantised(n, x, n.x(1), n.get(2), axis=-2 if len(x.shape) > 1 else -1)
     b = dequantised(n, y, n.x(4), n.get(5), axis=-1)
     return quantised(n, product(n, a, b), n.x(6), n.get(7), _dtype(n.get(7)))
-
-
-# what ONNX Runtime's quantiser adds
-
-
-@imports("QLinearAdd", "QLinearMul", domain=MICROSOFT)
-def qlinear_binary(n: Call) -> Entry:
-    """Two operands with scale and zero point each, then the result's."""
-    a, b = dequantised(n, n.x(0), n.x(1), n.get(2)), dequantised(n, n.x(3), n.x(4), n.get(5))
-    y = n(Add() if n.op_type == "QLinearAdd" else Mul(), a, b)
-    return quantised(n, y, n.x(6), n.get(7), n.x(0).dtype)
-
-
-@imports("QLinearSigmoid", "QLinearLeakyRelu", domain=MICROSOFT)
-def qlinear_unary(n: Call) -> Entry:
-    """One operand."""
-    x = dequantised(n, n.x(0), n.x(1), n.get(2))
-    y = n(Sigmoid(), x) if n.op_type == "QLinearSigmoid" else n(LeakyRelu(n.real("alpha", 0.01)), x)
-    return quantised(n, y, n.x(3), n.get(4), n.x(0).dtype)
-
-
-@imports("QLinearGlobalAveragePool", "QLinearAveragePool", domain=MICROSOFT)
-def qlinear_average_pool(n: Call) -> Entry:
-    """Channels first only."""
-    if n.integer("channels_last", 0):
-        raise n.refuse("channels_last=1 is not supported: quantise the model channels first")
-    x = dequantised(n, n.x(0), n.x(1), n.get(2))
-    if n.op_type == "QLinearGlobalAveragePool":
-        y = n(GlobalAveragePool(), x)
-    else:
-        y = averaged(n, x, geometry(n, x), bool(n.integer("count_include_pad", 0)))
-    return quantised(n, y, n.x(3), n.get(4), n.x(0).dtype)
-
-
-@imports("QLinearConcat", domain=MICROSOFT)
-def qlinear_concat(n: Call) -> Entry:
-    """The result's scale and zero point, then three inputs a tensor."""
-    parts = [dequantised(n, n.x(i), n.x(i + 1), n.get(i + 2)) for i in range(2, len(n), 3)]
-    axis = n.axis(n.integer("axis", 0), len(parts[0].shape))
-    return quantised(n, n(Concat(axis), *parts), n.x(0), n.get(1), n.x(2).dtype)
