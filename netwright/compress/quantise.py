@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from netwright.compile import batchnorm, constants, dead, int8
+from netwright.compile import affine, batchnorm, constants, dead, hybrid, int8
 from netwright.compile.int8.lowering import clamp_of
 from netwright.graph import Graph, Value
 from netwright.graph.ops.shape import Reshape
@@ -18,8 +18,9 @@ _BATCH = 128
 
 
 def prepared(graph: Graph) -> Graph:
-    """The graph that is calibrated and lowered: batch norm folded, constants folded, dead code gone."""
-    return dead.eliminate(batchnorm.fold(constants.fold(graph)))
+    """The graph that is calibrated and lowered: float layers only, norms, factors and constants folded."""
+    plain = constants.fold(int8.expanded(hybrid.as_float(graph)))
+    return dead.eliminate(affine.fold(batchnorm.fold(plain)))
 
 
 def observe(graph: Graph, *samples: np.ndarray, method: Method = "minmax", tail: float = 1e-4) -> dict[str, Range]:
@@ -68,9 +69,10 @@ def layer_errors(graph: Graph, quantised: Graph, *samples: np.ndarray) -> list[t
     from netwright.graph.ops.quantise import Dequantise, Quantise
 
     given = []
-    for array, value in zip(samples, quantised.inputs, strict=True):
+    for array, value, source in zip(samples, quantised.inputs, graph.inputs, strict=True):
         assert value.type.quant is not None
-        moved = np.moveaxis(array, 1, -1) if array.ndim in (3, 4) else array
+        order = int8.input_order(graph, source)
+        moved = array.transpose(order) if order else array
         given.append(Quantise(value.type.quant).numpy(np.ascontiguousarray(moved)))
     found = []
     for value, array in quantised.runner().trace(*given).items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .graph import Graph
-from .op import Composite
+from .op import Composite, Op
 from .types import DTYPES, Type
 
 
@@ -24,15 +25,15 @@ def expansion(op: Composite, inputs: tuple[Type | None, ...]) -> Graph:
     return b.graph()
 
 
-def expand_all(graph: Graph) -> Graph:
-    """Replace every composite, also those inside expansions, by primitives.
+def expand_all(graph: Graph, chosen: Callable[[Op], bool] = lambda op: True) -> Graph:
+    """Replace every composite (that is `chosen`), also those inside expansions, by primitives.
 
     Results keep their names; what is inside is called `<node>.<op>`.
     """
     from .builder import Builder, rebuild
 
     def rule(b: Builder, node: Any, inputs: tuple[Any, ...]) -> Any:
-        if not isinstance(node.op, Composite):
+        if not isinstance(node.op, Composite) or not chosen(node.op):
             return None
         with b.scope(node.name):
             made = node.op.expand(b, *inputs)
@@ -41,7 +42,7 @@ def expand_all(graph: Graph) -> Graph:
                 value.name = b.unique(old.name)
         return made
 
-    while any(isinstance(node.op, Composite) for node in graph.nodes):
+    while any(isinstance(node.op, Composite) and chosen(node.op) for node in graph.nodes):
         graph = rebuild(graph, rule)
     return graph
 

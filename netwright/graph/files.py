@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from .graph import Graph
@@ -31,13 +33,54 @@ def save(graph: Graph, folder: str | os.PathLike[str]) -> None:
     write_text(place / GRAPH_FILE, to_text(graph))
 
 
-def load(folder: str | os.PathLike[str]) -> Graph:
-    """Read a folder that `save`, `fit` or `compile` wrote. Raises UserError in one line when it is not one."""
-    place = Path(folder)
+def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Any] | None = None) -> Graph:
+    """Read a .tflite or .onnx file, or a folder that `save`, `fit` or `compile` wrote.
+
+    `shapes` binds what a model file leaves open: input name -> whole shape (ONNX: also dimension name -> size). Raises
+    UserError, in one line, for anything that cannot be read or is not supported.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return _load_folder(place)
+    if not place.exists():
+        raise UserError(f"{place}: no such file or folder")
+    kind = _kind(place)
+    if kind == "tflite":
+        from .tflite import from_tflite
+
+        return from_tflite(place, shapes=shapes)
+    if kind == "onnx":
+        from .onnx import from_onnx
+
+        return from_onnx(place, shapes=shapes)
+    hint = _HINTS.get(place.suffix, "")
+    raise UserError(f"{place}: not a model that netwright reads (.tflite, .onnx, or a folder it wrote){hint}")
+
+
+_PICKLED = "; it may hold code, which is never run: load it in Python and use netwright.from_torch(module, example)"
+_HINTS = {
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pkl"), _PICKLED),
+    **dict.fromkeys((".h5", ".keras", ".pb"), "; convert it to .tflite or .onnx first"),
+}
+
+
+def _kind(path: Path) -> str:
+    """`tflite` or `onnx`, by the file's mark or its name; empty for neither."""
+    try:
+        with path.open("rb") as file:
+            mark = file.read(8)[4:]
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    if mark == b"TFL3" or path.suffix in (".tflite", ".lite"):
+        return "tflite"
+    return "onnx" if path.suffix == ".onnx" else ""
+
+
+def _load_folder(place: Path) -> Graph:
     for name in (GRAPH_FILE, WEIGHTS_FILE):
         if not (place / name).is_file():
             writers = "`netwright fit` or `netwright compile`"
-            raise UserError(f"{place}: no {name} there; give a folder written by {writers}")
+            raise UserError(f"{place}: no {name} there; give a folder written by {writers}, or a model file")
     try:
         store = Store.load(place / WEIGHTS_FILE)
         graph = parse((place / GRAPH_FILE).read_text(encoding="utf-8"), store)

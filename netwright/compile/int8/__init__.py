@@ -12,9 +12,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from .lowering import Lowering, lower, lowerable, lowers
+from .lowering import Lowering, expanded, input_order, lower, lowerable, lowers
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Lowering", "lower", "lowerable", "lowers"]
+__all__ = ["Lowering", "expanded", "input_order", "lower", "lowerable", "lowers"]

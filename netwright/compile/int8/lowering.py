@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from netwright.errors import UserError
-from netwright.graph import Builder, Graph, Node, Op, Quant, Type, Value
+from netwright.graph import Builder, Graph, Node, Op, Quant, Type, Value, expand_all
 from netwright.graph.ops.activation import Relu6
 from netwright.graph.ops.norm import BatchNorm
-from netwright.graph.ops.shape import Transpose
+from netwright.graph.ops.shape import Reshape, Transpose
 from netwright.graph.ops.unary import Clip, Relu
 
 from .. import batchnorm, dead
@@ -35,8 +35,13 @@ def lowers(*ops: type[Op]) -> Callable[[Rule], Rule]:
 
 
 def lowerable(op: Op) -> bool:
-    """Whether an int8 form of this op exists."""
+    """Whether an int8 form of this op exists; a composite's may be that of its parts."""
     return type(op) in RULES
+
+
+def expanded(graph: Graph) -> Graph:
+    """Composites that have no rule of their own, taken apart."""
+    return expand_all(graph, lambda op: type(op) not in RULES)
 
 
 def clamp_of(op: Op) -> Range | None:
@@ -76,6 +81,7 @@ class Lowering:
         self.made: dict[Value, Value] = {}
         self.taken: set[Node] = set()  # activations that a layer took in
         self.flattened: dict[Value, Value] = {}  # float vectors that a linear layer reads -> the image they were
+        self._turns: dict[Value, tuple[Value, tuple[int, ...]]] = {}  # a turned value -> what it was turned from, how
         self._kept = {*graph.outputs, *(s.after for s in graph.states)}
 
     def x(self, node: Node, index: int = 0) -> Value:
@@ -128,21 +134,29 @@ class Lowering:
 
     def first(self, value: Value, rank: int) -> Value:
         """A channels-last int8 value turned channels first, free where only one order exists."""
-        return self._turned(value, TO_FIRST.get(rank), f"{value.name}.nchw")
+        permutation = TO_FIRST.get(rank)
+        return self.turned(value, permutation, f"{value.name}.nchw") if permutation is not None else value
 
     def last(self, value: Value, rank: int) -> Value:
         """A channels-first int8 value turned channels last."""
-        return self._turned(value, TO_LAST.get(rank), f"{value.name}.nhwc")
+        permutation = TO_LAST.get(rank)
+        return self.turned(value, permutation, f"{value.name}.nhwc") if permutation is not None else value
 
-    def _turned(self, value: Value, permutation: tuple[int, ...] | None, name: str) -> Value:
-        from netwright.graph.ops.shape import Reshape
-
-        if permutation is None:
-            return value
-        moved = tuple(value.shape[i] for i in permutation)
-        if [n for n in moved if n != 1] == [n for n in value.shape if n != 1]:
-            return self.b(Reshape((0, *moved[1:])), value, name=name) if moved != value.shape else value
-        return self.b(Transpose(permutation), value, name=name)
+    def turned(self, value: Value, permutation: tuple[int, ...], name: str) -> Value:
+        """Axes in another order; turns after one another become one, and one that changes nothing none."""
+        source, before = self._turns.get(value, (value, tuple(range(len(value.shape)))))
+        whole = tuple(before[i] for i in permutation)
+        if whole == tuple(range(len(whole))):
+            return source
+        moved = tuple(source.shape[i] for i in whole)
+        if [n for n in moved if n != 1] == [n for n in source.shape if n != 1]:
+            kept = (0, *moved[1:]) if whole[0] == 0 else moved
+            made = self.b(Reshape(kept), source, name=name) if moved != source.shape else source
+        else:
+            made = self.b(Transpose(whole), source, name=name)
+        if made is not source:
+            self._turns[made] = (source, whole)
+        return made
 
     def weights(self, name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> tuple[Value, Value]:
         """int8 weights and their scales [O], symmetric, one scale for each index of axis 0."""
@@ -168,13 +182,16 @@ class Lowering:
 
 def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
     """The int8 form of a float graph; see the package's manual."""
+    graph = expanded(graph)
     if ranges is not None:
         graph = batchnorm.fold(dead.eliminate(graph))
     state = Lowering(graph, ranges)
     for value in graph.inputs:
-        permutation = TO_LAST.get(len(value.shape))
+        rank = len(value.shape)
+        permutation = input_order(graph, value)
         shape = tuple(value.shape[i] for i in permutation) if permutation else value.shape
-        state.made[value] = state.b.input(value.name, Type(shape, "int8", state.quant(value)))
+        given = state.b.input(value.name, Type(shape, "int8", state.quant(value)))
+        state.made[value] = given if permutation or rank not in TO_LAST else state.last(given, rank)
     for held in graph.states:
         permutation = TO_LAST.get(len(held.before.shape))
         shape = tuple(held.before.shape[i] for i in permutation) if permutation else held.before.shape
@@ -191,8 +208,35 @@ def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
         state.made.setdefault(node.output, value)
     for held in graph.states:
         state.b.update(state.made[held.before], requantised(state, state.made[held.after], state.quant(held.before)))
-    state.b.output(*(state.made[v] for v in graph.outputs))
-    return state.b.graph()
+    for value in graph.outputs:
+        maker = graph.producers.get(value)
+        rank = len(value.shape)
+        own = maker is not None and turns(maker, TO_LAST.get(rank))
+        state.b.output(state.first(state.made[value], rank) if own else state.made[value])
+    return dead.eliminate(state.b.graph())
+
+
+def input_order(graph: Graph, value: Value) -> tuple[int, ...] | None:
+    """How a float input's axes are turned in the int8 form: channels last, or not at all (None).
+
+    An input that is turned channels first before anything else reads it, as in an imported channels-last network, is
+    what its user calls it already and stays so.
+    """
+    rank = len(value.shape)
+    readers = graph.consumers.get(value, ())
+    turned = [turns(n, TO_FIRST.get(rank)) for n in readers]
+    return None if turned and all(turned) else TO_LAST.get(rank)
+
+
+def turns(node: Node, permutation: tuple[int, ...] | None) -> bool:
+    """Whether a node puts its input's axes in this order, by a transpose or, where only one order exists, a reshape."""
+    x = node.inputs[0]
+    if permutation is None or x is None or len(x.shape) != len(permutation):
+        return False
+    if isinstance(node.op, Reshape):
+        same = [n for n in x.shape if n != 1] == [x.shape[i] for i in permutation if x.shape[i] != 1]
+        return same and node.output.shape == tuple(x.shape[i] for i in permutation)
+    return isinstance(node.op, Transpose) and node.op.permutation == permutation
 
 
 def requantised(state: Lowering, value: Value, quant: Quant) -> Value:

@@ -77,7 +77,8 @@ def transpose(state: Lowering, node: Node) -> Value:
     source = node.inputs[0]
     assert source is not None
     x = state.first(state.x(node), len(source.shape))
-    return state.last(state.b(node.op, x, name=node.name), len(node.output.shape))
+    assert isinstance(node.op, Transpose)
+    return state.last(state.turned(x, node.op.permutation, node.name), len(node.output.shape))
 
 
 def place_of_axis(axis: int, rank: int) -> int:

@@ -15,14 +15,14 @@ from .source import CTYPES, supported
 def prepared(graph: Graph) -> Graph:
     """The graph that `generate` writes: same inputs, outputs and states, results equal to rounding.
 
-    Composites are expanded, batch norms folded into the layer before them, weights fixed and everything that depends on
-    them alone worked out. Raises UserError for weights without contents, for a dtype that C here does not have and for
+    Composites that no C can be written for whole are expanded, batch norms folded into the layer before them, weights
+    fixed and everything that depends on them alone worked out. Raises UserError for weights without contents, for a dtype that C here does not have and for
     an op without C, naming the node.
     """
     for param in graph.params:
         if not graph.store.has(param):
             raise UserError(f"{param.tensor} has no contents: load or train the weights before compiling {graph.name}")
-    ready = batchnorm.fold(expand_all(graph))
+    ready = batchnorm.fold(expand_all(graph, lambda op: not supported(op)))
     ready = replace(ready, params=tuple(replace(p, trainable=False) for p in ready.params))
     ready = dead.eliminate(constants.fold(ready))
     ready = _own_ends(ready)

@@ -18,7 +18,7 @@ from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
-from ..c import CSource, generate
+from ..c import CSource, generate, prepared
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -32,6 +32,7 @@ from .rules import RULES
 SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starting
 _FIRMWARE = Path(__file__).parent / "firmware"
 _CPUS = {"cortex-m0plus": "cortex_m0plus", "cortex-m4": "cortex_m4", "cortex-m7": "cortex_m7"}
+_UNITS = {"cortex-m4": ("vfp4d16sp", "fpv4-sp-d16"), "cortex-m7": ("fp_armv8d16sp", "fpv5-sp-d16")}  # clang's, gcc's
 _GCC_CPUS = {"cortex-m0plus": "cortex-m0plus", "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m7"}
 
 
@@ -93,17 +94,17 @@ class CortexM(Device):
         options: Mapping[str, Any] | None = None,
         out: str | Path | None = None,
     ) -> CortexMProgram:
-        """C, ELF and manifest in `out`. The graph must be int8 with weights; a broken rule raises UserError."""
-        entries = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        for entry, g in entries.items():
-            if is_float(g):
-                raise UserError(f"{g.name} ({entry}) computes in floating point: quantise it to int8 first")
-            broken = self.refused(g, options)
+        """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError."""
+        given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
+        entries = {entry: prepared(g) if is_float(g) else g for entry, g in given.items()}
+        floating = any(is_float(g) for g in given.values())
+        for g in entries.values():
+            broken = [] if is_float(g) else self.refused(g, options)
             if broken:
                 raise UserError(str(broken[0]))
         first = next(iter(entries.values()))
         source = generate(entries, first.name)
-        files = {**source.files, **self._firmware(source)}
+        files = {**source.files, **self._firmware(source, floating)}
         if out is None:
             from hashlib import sha256
 
@@ -111,7 +112,7 @@ class CortexM(Device):
             folder = cache_folder() / "programs" / key
         else:
             folder = Path(out)
-        elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(), "firmware.elf")
+        elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(floating), "firmware.elf")
         manifest = {
             "netwright": netwright.__version__,
             "family": "cortex_m",
@@ -138,15 +139,18 @@ class CortexM(Device):
             raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
         return CortexMProgram(folder)
 
-    def flags(self) -> list[str]:
-        """What clang is given."""
+    def flags(self, floating: bool = False) -> list[str]:
+        """What clang is given; `floating` programs use the core's floating-point unit, if it has one."""
+        unit = _UNITS.get(self.board.core) if floating else None
         return [
             "-target",
             "thumb-freestanding-eabi",
-            f"-mcpu={_CPUS[self.board.core]}",
+            f"-mcpu={_CPUS[self.board.core]}{f'+{unit[0]}' if unit else ''}",
+            *(["-mfloat-abi=softfp"] if unit else []),
             "-O2",
             "-ffreestanding",
             "-fno-sanitize=all",
+            "-ffp-contract=off",  # sums round where the reference's do
             "-ffunction-sections",
             "-fdata-sections",
             "-fno-unwind-tables",
@@ -157,7 +161,7 @@ class CortexM(Device):
             "link.ld",
         ]
 
-    def _firmware(self, source: CSource) -> dict[str, str]:
+    def _firmware(self, source: CSource, floating: bool) -> dict[str, str]:
         """Start-up code, linker script, example and Makefile for this board and its limits."""
         entry = next(iter(source.graphs))
         graph = source.graphs[entry]
@@ -175,6 +179,9 @@ class CortexM(Device):
                 f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")
             ),
             "GCC_CPU": _GCC_CPUS[self.board.core],
+            "GCC_FLOAT": f"-mfloat-abi=softfp -mfpu={_UNITS[self.board.core][1]}"
+            if floating and self.board.core in _UNITS
+            else "-mfloat-abi=soft",
         }
         files = {}
         for path in sorted(_FIRMWARE.iterdir()):

@@ -16,6 +16,7 @@ from netwright.errors import MissingExtra, UserError
 
 PAINT = 0xA5
 _PAGE = 4096
+_SYSTEM = 0xE000_E000  # the core's own control registers
 _LARGEST = 256 << 20  # bytes of one memory
 _RETURN = 0x0FFF_F000  # nothing lies there: a call ends by returning to it
 
@@ -97,6 +98,7 @@ class Unicorn:
         for origin, length in (flash, ram):
             start = origin // _PAGE * _PAGE
             machine.mem_map(start, -(-(origin + length - start) // _PAGE) * _PAGE)
+        machine.mem_map(_SYSTEM, _PAGE)
         for address, data in image.segments:
             machine.mem_write(address, data)
         self._machine = machine

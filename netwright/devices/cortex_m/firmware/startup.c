@@ -25,6 +25,9 @@ void *memset(void *to, int value, size_t n)
 
 void Reset_Handler(void)
 {
+#ifdef __ARM_FP
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: the floating-point unit on */
+#endif
     const uint32_t *from = &nw_data_load;
     for (uint32_t *to = &nw_data_start; to < &nw_data_end;)
         *to++ = *from++;

@@ -76,7 +76,7 @@ class QMul(_QBinary):
 
 @dataclass(frozen=True)
 class QRequantise(Op):
-    """The same reals in another quantisation: int8, int16 or int32 to `dtype`, which is one of these (TFLite QUANTIZE)."""
+    """The same reals in another quantisation: int8, int16 or int32 to `dtype`, which is one of these."""
 
     in_place: ClassVar[bool] = True
 
