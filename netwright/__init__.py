@@ -4,6 +4,7 @@ import netwright
 
 study = netwright.fit("digits", "cortex-m4", ram="4KB", flash="32KB", latency="20ms")
 graph = netwright.load("netwright-out/digits-cortex-m4")     # Graph; graph.run(x) is the NumPy reference
+graph = netwright.from_torch(module, example)                # the same from a torch module
 device = netwright.device("cortex-m7", ram="64KB")
 device.check(graph), device.cost(graph)                      # broken rules; modelled profile
 program = device.compile(graph, out="build")

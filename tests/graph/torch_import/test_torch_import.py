@@ -17,6 +17,7 @@ from torch_modules import MODULES, conv_bn
 from netwright import from_torch
 from netwright.errors import UserError
 from netwright.graph import ops
+from netwright.graph.torch import to_torch
 
 EACH = pytest.mark.parametrize("name", sorted(MODULES))
 
@@ -75,6 +76,25 @@ def test_tied_weights_are_one_parameter() -> None:
     graph = from_torch(module, example)
     assert sum(p.value.shape == (40, 24) for p in graph.params) == 1
     assert graph.parameter_count == sum(p.numel() for p in module.parameters())
+
+
+def test_nested_results_are_outputs_in_order() -> None:
+    class Nested(nn.Module):
+        def forward(self, x):
+            return {"twice": x * 2, "more": [x + 1, (x - 1,), None]}
+
+    x = torch.randn(2, 3)
+    graph = from_torch(Nested(), x)
+    assert_close(graph.run(x.numpy()), [(x * 2).numpy(), (x + 1).numpy(), (x - 1).numpy()], 1e-7)
+
+
+def test_a_graph_comes_back_from_its_own_torch_module() -> None:
+    module, example = MODULES["ResNetBlock"]()
+    graph = from_torch(module, example)
+    again = from_torch(to_torch(graph), example)
+    assert [type(n.op) for n in again.nodes] == [type(n.op) for n in graph.nodes]
+    x = example[0].numpy()
+    assert_close(again.run(x), graph.run(x), 1e-6)
 
 
 def test_the_module_keeps_its_mode_and_shares_no_memory_with_the_graph() -> None:
@@ -143,6 +163,22 @@ class Solver(nn.Module):
         return torch.linalg.inv(x)
 
 
+class Dropping(nn.Module):
+    def forward(self, x):
+        return torch.dropout(x, 0.5, True)
+
+
+class Numbers(nn.Module):
+    def forward(self, x):
+        return x + 1, 3
+
+
+class Writing(nn.Module):
+    def forward(self, x):
+        x.add_(1)
+        return x * 2
+
+
 REFUSED = {
     "branch": (Branch(), torch.ones(3), ("depends on", "test_torch_import.py", "torch.where")),
     "mask": (Selected(), torch.ones(3), ("data",)),
@@ -155,6 +191,10 @@ REFUSED = {
     "buffer": (Counter(torch.arange(3.0)), torch.ones(3), ("'memory'", "state")),
     "statistics": (nn.BatchNorm1d(3, track_running_stats=False), torch.ones(2, 3), ("aten._native_batch_norm_legit", "own statistics")),
     "wrong shape": (nn.Linear(3, 2), torch.ones(1, 4), ("Linear", "torch.export")),
+    "half": (nn.Linear(3, 2).bfloat16(), torch.ones(1, 3, dtype=torch.bfloat16), ("Linear", "bfloat16", "float32")),
+    "dropout": (Dropping(), torch.ones(3), ("dropout", "self.training")),
+    "number": (Numbers(), torch.ones(3), ("Numbers returns 3",)),
+    "written input": (Writing(), torch.ones(3), ("writes into input",)),
     "no tensor": (nn.ReLU(), [1], ("example", "int")),
 }
 

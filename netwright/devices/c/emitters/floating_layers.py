@@ -16,6 +16,7 @@ from netwright.graph.ops.norm import BatchNorm
 
 from ..source import Body, Writer, emits, literal
 from .elementwise import index, loops, strides
+from .moves import plain
 
 
 def planar(values: tuple[int, ...], fill: int) -> tuple[int, int]:
@@ -129,18 +130,14 @@ def einsum(writer: Writer, node: Node) -> Body:
     out = tuple(sizes[c] for c in order)
     found, size = writer.operands(node)
     elements = [f"{n}[{_at(t, v, order, out)}]" for n, t, v in zip(found, terms.split(","), values)]
-    start = loops(out[: len(result)], f"y0[{index(_plain(out[: len(result)]), out)}] = 0.0f;")
+    start = loops(out[: len(result)], f"y0[{index(plain(out[: len(result)]), out)}] = 0.0f;")
     sums = loops(out, f"y0[{_at(result, node.output, order, out)}] += {elements[0]} * {elements[1]};")
     return Body(f"{start}\n{sums}", (), size)
 
 
-def _plain(shape: tuple[int, ...]) -> list[int]:
-    return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
-
-
 def _at(term: str, value: Value, order: str, out: tuple[int, ...]) -> str:
     """The flat index of an operand in loops over all letters."""
-    steps = dict(zip(term, _plain(value.shape), strict=True))
+    steps = dict(zip(term, plain(value.shape), strict=True))
     return index([steps.get(letter, 0) for letter in order], out)
 
 

@@ -15,7 +15,7 @@ from ..source import Body, Writer, emits, literal
 from .elementwise import index, loops, strides
 
 
-def _plain(shape: tuple[int, ...]) -> list[int]:
+def plain(shape: tuple[int, ...]) -> list[int]:
     """Row-major element strides, also of dimensions of 1."""
     return [math.prod(shape[i + 1 :]) for i in range(len(shape))]
 
@@ -29,7 +29,7 @@ def transpose(writer: Writer, node: Node) -> Body:
     op, x, out = node.op, node.inputs[0], node.output.shape
     assert isinstance(op, Transpose) and x is not None
     (source,), size = writer.operands(node)
-    steps = [_plain(x.shape)[axis] for axis in op.permutation]
+    steps = [plain(x.shape)[axis] for axis in op.permutation]
     text = loops(out, f"y0[{index(strides(out, out), out)}] = {source}[{index(steps, out)}];")
     return Body(text, (), size)
 
@@ -72,9 +72,9 @@ def cut(writer: Writer, node: Node) -> Body:
     op, x, out = node.op, node.inputs[0], node.output.shape
     assert isinstance(op, Slice) and x is not None
     (source,), size = writer.operands(node)
-    plain = _plain(x.shape)
-    start = sum(s * p for s, p in zip(op.starts, plain))
-    steps = [p * s for p, s in zip(plain, op.steps or (1,) * len(out))]
+    within = plain(x.shape)
+    start = sum(s * p for s, p in zip(op.starts, within))
+    steps = [p * s for p, s in zip(within, op.steps or (1,) * len(out))]
     text = loops(out, f"y0[{index(strides(out, out), out)}] = {source}[{start} + {index(steps, out)}];")
     return Body(text, (), size)
 
@@ -87,10 +87,10 @@ def pad(writer: Writer, node: Node) -> Body:
     (source,), size = writer.operands(node)
     if op.mode != "constant":
         return _mirrored(writer, node, op, source, size)
-    plain = _plain(out.shape)
-    start = sum(p * s for p, s in zip(op.pads, plain))
+    within = plain(out.shape)
+    start = sum(p * s for p, s in zip(op.pads, within))
     steps = strides(x.shape, x.shape)
-    copy = loops(x.shape, f"y0[{start} + {index(plain, x.shape)}] = {source}[{index(steps, x.shape)}];")
+    copy = loops(x.shape, f"y0[{start} + {index(within, x.shape)}] = {source}[{index(steps, x.shape)}];")
     if op.value == 0 or DTYPES[out.dtype].itemsize == 1:
         fill = f"    __builtin_memset(y0, {int(op.value)}, {out.type.bytes});"
     else:
@@ -103,7 +103,7 @@ def _mirrored(writer: Writer, node: Node, op: Pad, source: str, size: int) -> Bo
     x, out = node.inputs[0], node.output.shape
     assert x is not None
     rank, terms = len(out), []
-    for axis, step in enumerate(_plain(x.shape)):
+    for axis, step in enumerate(plain(x.shape)):
         before, after = op.pads[axis], op.pads[rank + axis]
         if before or after:
             rows = np.pad(np.arange(x.shape[axis]), (before, after), mode=op.mode)  # type: ignore[call-overload]
@@ -159,7 +159,7 @@ def gather_elements(writer: Writer, node: Node) -> Body:
     axis = op.axis % len(out)
     found, size = writer.operands(node)
     flat = index(strides(out, out), out)
-    rest = [0 if i == axis else step for i, step in enumerate(_plain(x.shape))]
+    rest = [0 if i == axis else step for i, step in enumerate(plain(x.shape))]
     place = _inside(f"{found[1]}[{flat}]", x.shape[axis])
-    step = _plain(x.shape)[axis]
+    step = plain(x.shape)[axis]
     return Body(loops(out, f"y0[{flat}] = {found[0]}[{index(rest, out)} + {place} * {step}];"), (), size)

@@ -113,12 +113,14 @@ class Import:
 
     def refuse(self, reason: str, advice: str) -> NoReturn:
         """Raise a UserError that names the op and its place in the module."""
-        raise UserError(f"aten.{self.op}{where(self._current)}: {reason}; {advice}")
+        place = f"aten.{self.op}{where(self._current)}" if self._current is not None else self.b.name
+        raise UserError(f"{place}: {reason}; {advice}")
 
     # --- placing parameters ----------------------------------------------------------------------------------------
 
     def parameter(self, name: str, tensor: torch.Tensor, *, trainable: bool) -> Value:
         """A parameter called `name` with a copy of the tensor's contents."""
+        self.dtype_name(tensor.dtype)
         prefix, self.b._prefix = self.b._prefix, ""  # qualified names are complete already
         try:
             array = tensor.detach().cpu().numpy().copy()
@@ -146,6 +148,7 @@ class Import:
         known = self._made.get(id(tensor))
         if known is not None:
             return known[1]
+        self.dtype_name(tensor.dtype)
         name = self.names.get(id(tensor))
         if name is not None:
             value = self.parameter(name, tensor, trainable=False)

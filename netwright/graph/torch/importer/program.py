@@ -15,8 +15,8 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from netwright.errors import UserError
 
-from ...builder import rebuild
-from ...graph import Graph, Node, Value
+from ...builder import live
+from ...graph import Graph, Value
 from ...store import Store
 from ...types import Type
 from .importer import RULES, Import, aten_name
@@ -171,11 +171,5 @@ def _close(im: Import, program: Any) -> None:
 
 def _live(graph: Graph) -> Graph:
     """Without nodes, parameters and tensors that no output or state needs: last states of layers, merged biases."""
-    wanted = {*graph.outputs, *(s.after for s in graph.states)}
-    live: set[Node] = set()
-    for node in reversed(graph.nodes):
-        if not wanted.isdisjoint(node.outputs):
-            live.add(node)
-            wanted.update(v for v in node.inputs if v is not None)
-    graph = rebuild(graph, only=live)
+    graph = live(graph)
     return graph.with_store(Store({p.tensor: graph.store[p.tensor] for p in graph.params}))
