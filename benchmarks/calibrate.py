@@ -70,6 +70,27 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
     elif family == "mean":
         y = b(OPS["q_mean"](x=X, out=Y), image(channels()))
+    elif family == "matmul":
+        m, k, n = (int(v) for v in rng.integers(2, 24, 3))
+        y = b(OPS["q_matmul"](X, W, Y), b.input("x", Type((m, k), "int8", X)), b.input("z", Type((k, n), "int8", W)))
+    elif family == "resize_bilinear":
+        y = b(OPS["q_resize_bilinear"](size=tuple(int(v) for v in rng.integers(2, 20, 2))), image(channels(), 8))
+    elif family == "lstm":
+        n, i, h = 1, int(rng.integers(3, 40)), int(rng.integers(2, 24))
+        x = b.input("x", Type((n, int(rng.integers(1, 6)), i), "int8", X))
+        kept, cell = b.input("h", Type((n, h), "int8", W)), b.input("c", Type((n, h), "int16", Quant(2.0**-11, 0)))
+        weights = (tensor("w_x", (4 * h, i), "int8"), tensor("w_h", (4 * h, h), "int8"), tensor("b", (4 * h,), "int32"))
+        y = b(OPS["q_lstm"](X, W, W, (0.01,) * 4, (0.01,) * 4), x, kept, cell, *weights)[0]
+    elif family == "svdf":
+        i, rank, units, memory = (int(v) for v in rng.integers((3, 1, 2, 2), (60, 3, 24, 12)))
+        x, z = b.input("x", Type((1, i), "int8", X)), Quant(0.002, 0)
+        kept = b.input("z", Type((1, units * rank * memory), "int16", z))
+        weights = (
+            tensor("w", (units * rank, i), "int8"),
+            tensor("t", (units * rank, memory), "int16"),
+            tensor("b", (units,), "int32"),
+        )
+        y = b(OPS["q_svdf"](rank, X, z, Y, 0.01, 0.01), x, kept, *weights)[0]
     elif family == "softmax":
         rows, n = int(rng.integers(1, 5)), int(rng.integers(2, 60))
         y = b(OPS["q_softmax"](x=X), b.input("x", Type((1, rows, n), "int8", X)))
@@ -131,6 +152,10 @@ FAMILIES = (
     "arg_max",
     "quantise",
     "dequantise",
+    "matmul",
+    "resize_bilinear",
+    "lstm",
+    "svdf",
 )
 LARGE = ("depthwise", "linear", "grouped")  # and convolutions: families of many features, which need more layers
 
@@ -155,9 +180,9 @@ def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tu
 
 
 def random(value: Value, rng: np.random.Generator) -> np.ndarray:
-    """Contents for an input: any int8, or reals that about fill the range of an int8 of scale Y."""
-    if value.dtype == "int8":
-        return rng.integers(-128, 128, value.shape).astype(np.int8)
+    """Contents for an input: any small integers, or reals that about fill the range of an int8 of scale Y."""
+    if value.dtype in ("int8", "int16"):
+        return rng.integers(-128, 128, value.shape).astype(value.dtype)
     return rng.normal(0, 60 * Y.scale, value.shape).astype(np.float32)
 
 

@@ -45,7 +45,7 @@ def _register() -> None:
     import netwright.cli as package
 
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name.startswith("_") or info.name in ("app", "options", "show"):
+        if info.name.startswith("_") or info.name in ("app", "options", "printing"):
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         app.command(info.name, epilog=getattr(module, "EXAMPLES", None))(module.command)

@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Clock, Flash, Json, Latency, Ram
+from .options import Clock, Flash, Json, Latency, Model, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
 
-netwright check netwright-out/digits-cortex-m4
+netwright check model.tflite
 
-netwright check my-network --device cortex-m0plus --ram 8KB --json
+netwright check model.onnx --device cortex-m4 --ram 64KB --latency 50ms
+
+netwright check netwright-out/digits-cortex-m4 --details --json
 """
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
+    model: Model,
     device: Annotated[
         str | None, typer.Option("--device", "-d", help="Only this device (or a board.toml); all when left out.")
     ] = None,
@@ -25,15 +27,20 @@ def command(
     flash: Flash = None,
     latency: Latency = None,
     clock: Clock = None,
+    shape: Shape = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Every broken rule with its advice; so with one device.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Does a network fit, on every device: what it would cost, each broken rule and what mends it."""
-    from netwright import devices, load
+    from netwright import devices
     from netwright.errors import UserError
 
-    from . import show
+    from . import printing
 
-    graph = load(model)
+    graph = load_model(model, shape)
+    floating = devices.is_float(graph)
     found: dict[str, Any] = {}
     rows = []
     broken = []
@@ -53,22 +60,37 @@ def command(
         rows.append(
             (
                 chosen.name,
-                "fits" if not violations else "does not fit",
-                f"{show.size(cost.ram_total)} / {show.size(limits.ram_bytes)}" if cost else "-",
-                f"{show.size(cost.flash_total)} / {show.size(limits.flash_bytes)}" if cost else "-",
-                f"{cost.latency_ms_modelled:.2f} ms" if cost and cost.instructions else "-",
+                "fits" if not violations else "does not fit" if cost else "cannot run it",
+                _of(cost.ram_total, limits.ram_bytes) if cost else "-",
+                _of(cost.flash_total, limits.flash_bytes) if cost else "-",
+                f"{cost.latency_ms_modelled:,.2f}" if cost and cost.instructions else "-",
             )
         )
         broken += [f"{chosen.name}: {v}" for v in violations]
     if as_json:
-        show.as_json({"devices": found})
+        printing.as_json({"devices": found})
     else:
-        title = f"{graph.name}: {graph.macs:,} MACs, {len(graph.nodes)} nodes"
-        show.table(
-            title, ("device", "", "RAM (modelled)", "Flash (modelled)", "latency (modelled)"), rows, right=(2, 3, 4)
-        )
-        for line in broken:
-            show.out.print(line, markup=False, soft_wrap=True)
+        title = f"{graph.name}: {graph.macs:,} MACs, {len(graph.nodes)} nodes; all figures modelled"
+        columns = ("device", "", "RAM, B", "Flash, B", "ms")
+        printing.table(title, columns, rows, right=(2, 3, 4))
+        if floating:
+            printing.out.print(
+                "A float32 network: the figures are those of its int8 form, which `netwright quantize` makes."
+            )
+        if broken and (details or device):
+            for line in broken:
+                printing.out.print(line, markup=False, soft_wrap=True)
+        elif broken:
+            printing.out.print("What breaks each rule and what mends it: --details, or --device NAME")
     asked = list(found.values())
     if device and not asked[0]["fits"]:
         raise typer.Exit(1)
+
+
+def _of(used: int, limit: int | None) -> str:
+    """`55,672 > 32 KB` where it is too much, `55,672 of 256 KB` where it is not."""
+    if limit is None:
+        return f"{used:,}"
+    unit, size = ("MB", 1 << 20) if limit % (1 << 20) == 0 else ("KB", 1 << 10)
+    shown = f"{limit // size:,} {unit}" if limit % size == 0 else f"{limit:,}"
+    return f"{used:,} {'of' if used <= limit else '>'} {shown}"

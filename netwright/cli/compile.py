@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from .options import Clock, DeviceName, Flash, Json, Latency, Out, Ram
+from .options import Clock, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
+
+netwright compile model.tflite --device cortex-m4 -o build/
 
 netwright compile netwright-out/digits-cortex-m4 --device cortex-m7 -o build/
 
@@ -17,34 +17,35 @@ netwright compile my-network --device board.toml --ram 16KB --json
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
+    model: Model,
     device: DeviceName = "cortex-m4",
     ram: Ram = None,
     flash: Flash = None,
     latency: Latency = None,
     clock: Clock = None,
+    shape: Shape = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Readable C and an ELF for a device, run once on its emulator."""
-    from netwright import devices, load
+    from netwright import devices
 
-    from . import show
+    from . import printing
 
-    graph = load(model)
+    graph = load_model(model, shape)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
-    with show.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
+    with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
         program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:
-        show.as_json(
+        printing.as_json(
             {"profile": profile.to_json(), "violations": [violation] if violation else [], "out": str(program.folder)}
         )
     else:
-        show.profile(f"{graph.name} on {chosen.name}", profile)
+        printing.profile(f"{graph.name} on {chosen.name}", profile)
         if violation:
-            show.out.print(f"broken: {violation}", markup=False)
-        show.out.print(f"written to {program.folder}", markup=False, soft_wrap=True)
+            printing.out.print(f"broken: {violation}", markup=False)
+        printing.out.print(f"written to {program.folder}", markup=False, soft_wrap=True)
     if violation:
         raise typer.Exit(1)

@@ -18,11 +18,11 @@ def command(
     """List the recorded data sets: found or not, what each is for, licence, public origin."""
     from netwright import recorded
 
-    from . import show
+    from . import printing
 
     rows = recorded.listing(data)
     if as_json:
-        show.as_json({"data": rows})
+        printing.as_json({"data": rows})
         return
     from rich.padding import Padding
     from rich.text import Text
@@ -31,8 +31,8 @@ def command(
         name = Text.assemble((row["name"], "bold"), "  ", ("found", "green") if row["found"] else ("not found", "dim"))
         about = Text("\n".join(filter(None, (row["use"], row["note"]))))
         about.append(f"\n{row['licence']} · {row['origin']}", "dim")
-        show.out.print(name)
-        show.out.print(Padding(about, (0, 0, 0, 4)))
+        printing.out.print(name)
+        printing.out.print(Padding(about, (0, 0, 0, 4)))
     found = sum(row["found"] for row in rows)
     hint = "" if found else "; name the folder that holds them with --data or NETWRIGHT_DATA"
-    show.out.print(f"\n{found} of {len(rows)} sets found{hint}")
+    printing.out.print(f"\n{found} of {len(rows)} sets found{hint}")

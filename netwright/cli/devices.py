@@ -11,20 +11,20 @@ def command(as_json: Json = False) -> None:
     """List the devices with their limits and rules."""
     from netwright import devices
 
-    from . import show
+    from . import printing
 
     found = [devices.get(name) for name in devices.names()]
     if as_json:
-        show.as_json({"devices": [d.to_json() for d in found]})
+        printing.as_json({"devices": [d.to_json() for d in found]})
         return
-    show.table(
+    printing.table(
         "",
         ("device", "RAM", "Flash", "clock", "takes", "rules"),
         [
             (
                 d.name,
-                show.size(d.limits.ram_bytes),
-                show.size(d.limits.flash_bytes),
+                printing.size(d.limits.ram_bytes),
+                printing.size(d.limits.flash_bytes),
                 f"{d.limits.clock_hz / 1e6:g} MHz" if d.limits.clock_hz else "-",
                 ", ".join(d.limits.dtypes),
                 " ".join(r.id for r in d.rules),
@@ -33,7 +33,7 @@ def command(as_json: Json = False) -> None:
         ],
         right=(1, 2, 3),
     )
-    show.table(
+    printing.table(
         "rules",
         ("id", "phase", "statement"),
         sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}),

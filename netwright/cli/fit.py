@@ -74,9 +74,9 @@ def command(
     from netwright.report import write_report
     from netwright.study import fit
 
-    from . import show
+    from . import printing
 
-    with show.progress(as_json) as listener:
+    with printing.progress(as_json) as listener:
         study = fit(
             task,
             device,
@@ -106,7 +106,7 @@ def command(
     report = write_report(study.folder)
     study.result["report"] = str(report)
     if as_json:
-        show.as_json(study.result)
+        printing.as_json(study.result)
     else:
         _print(study.result)
     if study.result["violations"] or not study.result["byte_equal"]:
@@ -130,7 +130,7 @@ def _fields(texts: list[str]) -> dict[str, object]:
 
 
 def _print(result: dict[str, object]) -> None:
-    from . import show
+    from . import printing
 
     accuracy, profile, device, task = (result[k] for k in ("accuracy", "profile", "device", "task"))
     assert (
@@ -143,7 +143,7 @@ def _print(result: dict[str, object]) -> None:
 
     parts = ", ".join(f"{k} {v:,}" for k, v in profile["ram_bytes"].items())
     sections = ", ".join(f"{k} {v:,}" for k, v in profile["flash_bytes"].items())
-    show.table(
+    printing.table(
         f"{task['name']} on {device['name']}",
         ("", "measured", "limit", ""),
         [
@@ -169,5 +169,5 @@ def _print(result: dict[str, object]) -> None:
         right=(1, 2),
     )
     for violation in result["violations"]:  # type: ignore[attr-defined]
-        show.out.print(f"broken: {violation}", markup=False)
-    show.out.print(f"everything: {result['out']}\nreport:     {result['report']}", markup=False, soft_wrap=True)
+        printing.out.print(f"broken: {violation}", markup=False)
+    printing.out.print(f"everything: {result['out']}\nreport:     {result['report']}", markup=False, soft_wrap=True)

@@ -1,10 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the model that most of them take."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from netwright.graph import Graph
 
 Ram = Annotated[str | None, typer.Option(help="RAM the network may use, stack included: 4KB, 65536.")]
 Flash = Annotated[str | None, typer.Option(help="Flash for code and weights: 32KB, 1MB.")]
@@ -13,3 +16,26 @@ Clock = Annotated[str | None, typer.Option(help="Clock instead of the device's o
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else there.")]
 Out = Annotated[str | None, typer.Option("--out", "-o", help="Folder for everything that is written.")]
 DeviceName = Annotated[str, typer.Option("--device", "-d", help="A device (see `netwright devices`) or a board.toml.")]
+Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or a folder that netwright wrote.")]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="What the file leaves open: input=1,64,64,3 or, in ONNX, dimension=64. Repeatable."),
+]
+
+
+def load_model(path: str, shape: list[str] | None) -> Graph:
+    """The graph of a MODEL argument. Raises UserError for a --shape that is none, and as `netwright.load`."""
+    from netwright import load
+    from netwright.errors import UserError
+
+    shapes: dict[str, Any] = {}
+    for given in shape or ():
+        name, equals, sizes = given.rpartition("=")
+        try:
+            numbers = tuple(int(n) for n in sizes.replace("x", ",").split(","))
+        except ValueError:
+            numbers = ()
+        if not equals or not name or not numbers or min(numbers) < 1:
+            raise UserError(f"--shape {given!r} is not NAME=SIZES, such as input=1,64,64,3 or batch=1")
+        shapes[name] = numbers if len(numbers) > 1 else numbers[0]
+    return load(path, shapes=shapes or None)

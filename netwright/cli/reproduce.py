@@ -20,13 +20,13 @@ def command(
     """Run a published system's measurable claims: published value, ours, and what differs in the conditions."""
     from netwright import systems
 
-    from . import show
+    from . import printing
 
-    rows = systems.reproduce(systems.get(name), data=data, seed=seed, report=None if as_json else show.err.print)
+    rows = systems.reproduce(systems.get(name), data=data, seed=seed, report=None if as_json else printing.err.print)
     if as_json:
-        show.as_json({"claims": rows})
+        printing.as_json({"claims": rows})
     else:
-        show.table(
+        printing.table(
             name,
             ("claim", "published", "ours", "", "conditions", "note"),
             [

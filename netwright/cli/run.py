@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Json
+from .options import Json, Shape, load_model
 
 EXAMPLES = """Examples:
+
+netwright run model.tflite --input x.npy --output y.npy
 
 netwright run netwright-out/digits-cortex-m4 --input x.npy --output y.npy
 
@@ -17,12 +19,19 @@ netwright run wake-word --input hops.npy --output scores.npy --stream
 
 
 def command(
-    folder: Annotated[str, typer.Argument(help="A folder that `fit` or `compile` wrote.")],
+    model: Annotated[
+        str, typer.Argument(help="A folder that `fit` or `compile` wrote; or a .tflite or .onnx file, run on --device.")
+    ],
     input: Annotated[
         list[str],
         typer.Option("--input", "-i", help="An .npy of [n, ...] in the model's own layout and dtype; one an input."),
     ],
     output: Annotated[list[str], typer.Option("--output", "-o", help="Where the outputs go, as .npy; one an output.")],
+    device: Annotated[
+        str,
+        typer.Option("--device", "-d", help="Where a model file is compiled for and run: a device or a board.toml."),
+    ] = "host",
+    shape: Shape = None,
     entry: Annotated[str, typer.Option(help="Which function of the program.")] = "infer",
     stream: Annotated[bool, typer.Option("--stream", help="Keep the state from sample to sample.")] = False,
     as_json: Json = False,
@@ -33,14 +42,18 @@ def command(
 
     import numpy as np
 
-    from netwright.devices import open_program
+    from netwright import devices
     from netwright.errors import UserError
 
-    from . import show
+    from . import printing
 
-    program = open_program(folder)
-    arrays = [_read(path) for path in input]
-    with show.working(f"running {len(arrays[0]):,} samples", as_json):
+    if Path(model).is_file():
+        with printing.working(f"compiling {model} for {device}", as_json):
+            program = devices.get(device).compile(load_model(model, shape))
+    else:
+        program = devices.open_program(model)
+    arrays = [read(path) for path in input]
+    with printing.working(f"running {len(arrays[0]):,} samples", as_json):
         results = program.run(*arrays, entry=entry, stream=stream)
     if len(output) != len(results):
         raise UserError(f"the program has {len(results)} outputs, {len(output)} --output given")
@@ -58,7 +71,7 @@ def command(
     limits = getattr(program, "limits", None)
     violation = profile.broken(limits) if limits is not None else ""
     if as_json:
-        show.as_json(
+        printing.as_json(
             {
                 "profile": profile.to_json(),
                 "violations": [violation] if violation else [],
@@ -67,11 +80,12 @@ def command(
             }
         )
     else:
-        show.profile(f"{len(arrays[0]):,} samples through {program.folder}", profile)
-        show.out.print(f"written: {', '.join(output)}", markup=False, soft_wrap=True)
+        printing.profile(f"{len(arrays[0]):,} samples through {program.folder}", profile)
+        printing.out.print(f"written: {', '.join(output)}", markup=False, soft_wrap=True)
 
 
-def _read(path: str) -> Any:
+def read(path: str) -> Any:
+    """The array in an .npy file. Raises UserError for one that is none; nothing is unpickled."""
     import numpy as np
 
     from netwright.errors import UserError

@@ -1,117 +1,87 @@
-"""Printing for people, and for programs."""
+"""netwright show"""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Annotated
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import typer
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from .options import Json, Model, Shape, load_model
 
+EXAMPLES = """Examples:
 
-def as_json(value: Any) -> None:
-    """One object on standard output."""
-    json.dump(value, sys.stdout, indent=1, default=str)
-    sys.stdout.write("\n")
+netwright show model.tflite
+
+netwright show model.onnx --picture model.svg
+
+netwright show netwright-out/digits-cortex-m4 --text
+"""
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> None:
-    """A table; columns whose index is in `right` are right-aligned."""
-    made = Table(title=title or None, title_justify="left", header_style="bold")
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(escape(str(cell)) for cell in row))
-    out.print(made)
+def command(
+    model: Model,
+    picture: Annotated[str | None, typer.Option("--picture", "-p", help="Draw the graph into this .svg file.")] = None,
+    as_text: Annotated[bool, typer.Option("--text", help="The text form instead, which netwright reads back.")] = False,
+    shape: Shape = None,
+    as_json: Json = False,
+) -> None:
+    """A network layer by layer, and a picture of its graph."""
+    from pathlib import Path
 
+    from netwright.graph.files import write_text
 
-def size(count: int | None) -> str:
-    """Bytes with separators."""
-    return "-" if count is None else f"{count:,} B"
+    from . import printing
 
+    graph = load_model(model, shape)
+    layers = [
+        {
+            "name": node.name,
+            "op": node.op.name,
+            "shapes": [list(v.shape) for v in node.outputs],
+            "types": [str(v.type) for v in node.outputs],
+            "macs": node.macs,
+            "weights": sum(v.type.size for v in node.inputs if v is not None and v in graph.param_of),
+            "weight_bytes": sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of),
+        }
+        for node in graph.nodes
+    ]
+    if picture is not None:
+        from netwright.report.graph_picture import picture as draw
 
-def working(words: str, quiet: bool) -> AbstractContextManager[Any]:
-    """A spinner with words on a terminal while something takes its time."""
-    return err.status(words) if err.is_terminal and not quiet else nullcontext()
-
-
-STAGES = {
-    "check": "checking the budget",
-    "search": "searching",
-    "promote": "judging the best longer",
-    "measure": "measuring the structure",
-    "train": "training",
-    "quantise": "quantising",
-    "compile": "compiling",
-    "run": "running the test set",
-    "done": "done",
-}
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Any]:
-    """A listener for `fit`: bars on a terminal, one line a change where there is none, nothing when quiet."""
-    if quiet:
-        yield None
+        write_text(Path(picture), draw(graph))
+    if as_json:
+        ends = {
+            kind: [{"name": v.name, "type": str(v.type)} for v in values]
+            for kind, values in (
+                ("inputs", graph.inputs),
+                ("states", [s.before for s in graph.states]),
+                ("outputs", graph.outputs),
+            )
+        }
+        printing.as_json({"name": graph.name, **ends, "macs": graph.macs, "layers": layers, "picture": picture})
         return
-    if not err.is_terminal:
-        started, seen = time.monotonic(), [("", 0.0)]
-
-        def lines(stage: str, share: float, words: str) -> None:
-            before, at = seen[0]
-            now = time.monotonic()
-            if stage != before or stage == "search" or now - at > 5:
-                seen[0] = (stage, now)
-                err.print(f"[{now - started:6.1f} s] {STAGES.get(stage, stage)}: {words}", markup=False, soft_wrap=True)
-
-        yield lines
+    if as_text:
+        print(graph, end="")
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description:<26}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"),
-        console=err,
-    ) as bars:
-        known: dict[str, Any] = {}
-
-        def draw(stage: str, share: float, words: str) -> None:
-            if stage not in known:
-                for task in known.values():
-                    bars.update(task, completed=1.0)
-                known[stage] = bars.add_task(STAGES.get(stage, stage), total=1.0, words="")
-            bars.update(known[stage], completed=share, words=escape(words))
-
-        yield draw
-
-
-def profile(title: str, found: Any) -> None:
-    """A profile as a table."""
-    kind = "measured" if found.measured else "modelled"
-    table(
-        title,
-        ("", kind, ""),
-        [
-            ("instructions", f"{found.instructions:,}", f"{found.macs:,} MACs"),
-            (
-                "latency (modelled)",
-                f"{found.latency_ms_modelled:.3f} ms",
-                f"{found.cycles_modelled:,} cycles (modelled)",
-            ),
-            ("RAM", size(found.ram_total), ", ".join(f"{k} {v:,}" for k, v in found.ram_bytes.items())),
-            ("Flash", size(found.flash_total), ", ".join(f"{k} {v:,}" for k, v in found.flash_bytes.items())),
-            ("compiler", "", found.compiler),
-        ],
-        right=(1,),
-    )
+    rows = [
+        (
+            layer["name"],
+            layer["op"],
+            "  ".join("x".join(map(str, s)) for s in layer["shapes"]),  # type: ignore[attr-defined]
+            f"{layer['macs']:,}" if layer["macs"] else "",
+            f"{layer['weights']:,}" if layer["weights"] else "",
+            f"{layer['weight_bytes']:,}" if layer["weight_bytes"] else "",
+        )
+        for layer in layers
+    ]
+    weights = sum(p.value.type.size for p in graph.params)
+    title = f"{graph.name}: {graph.macs:,} MACs, {weights:,} weights, {len(layers)} nodes"
+    columns = ("layer", "op", "result", "MACs", "weights", "bytes")
+    printing.table(title, columns, rows, right=(3, 4, 5))
+    for kind, values in (("input", graph.inputs), ("output", graph.outputs)):
+        for value in values:
+            printing.out.print(f"{kind} {value!r}", markup=False, soft_wrap=True)
+    for state in graph.states:
+        printing.out.print(f"state {state.before!r}, starts at {state.initial:g}", markup=False, soft_wrap=True)
+    if picture is not None:
+        printing.out.print(f"drawn: {picture}", markup=False, soft_wrap=True)

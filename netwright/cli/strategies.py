@@ -11,10 +11,10 @@ def command(as_json: Json = False) -> None:
     """List the search strategies."""
     from netwright import search
 
-    from . import show
+    from . import printing
 
     rows = [(name, " ".join((search.get(name).__doc__ or "").split("\n")[0].split())) for name in search.names()]
     if as_json:
-        show.as_json({"strategies": [{"name": n, "about": a} for n, a in rows]})
+        printing.as_json({"strategies": [{"name": n, "about": a} for n, a in rows]})
         return
-    show.table("", ("strategy", ""), rows)
+    printing.table("", ("strategy", ""), rows)

@@ -11,13 +11,15 @@ def command(as_json: Json = False) -> None:
     """List the published systems that netwright has as recipes."""
     from netwright import systems
 
-    from . import show
+    from . import printing
 
     found = [systems.get(name) for name in systems.names()]
     rows = [(s.name, s.paper, s.about, len(s.claims)) for s in found]
     if as_json:
-        show.as_json({"systems": [{"name": n, "paper": p, "about": a, "claims": c} for n, p, a, c in rows]})
+        printing.as_json({"systems": [{"name": n, "paper": p, "about": a, "claims": c} for n, p, a, c in rows]})
     elif rows:
-        show.table("", ("system", "paper", "", "claims"), rows, right=(3,))
+        printing.table("", ("system", "paper", "", "claims"), rows, right=(3,))
     else:
-        show.out.print("no recipes yet: the parts are here, the published systems that compose them are still to come")
+        printing.out.print(
+            "no recipes yet: the parts are here, the published systems that compose them are still to come"
+        )

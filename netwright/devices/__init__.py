@@ -14,6 +14,7 @@ To add a family of devices is to add a package here; `registry.py` says what it 
 from __future__ import annotations
 
 from .device import Cost, Device, Entry, Limits, Profile, Program, Rule, Violation
+from .manifest import is_float
 from .registry import get, names, open_program
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Rule",
     "Violation",
     "get",
+    "is_float",
     "names",
     "open_program",
 ]

@@ -16,8 +16,8 @@ def prepared(graph: Graph) -> Graph:
     """The graph that `generate` writes: same inputs, outputs and states, results equal to rounding.
 
     Composites that no C can be written for whole are expanded, batch norms folded into the layer before them, weights
-    fixed and everything that depends on them alone worked out. Raises UserError for weights without contents, for a dtype that C here does not have and for
-    an op without C, naming the node.
+    fixed and everything that depends on them alone worked out. Raises UserError for weights without contents, for a
+    dtype that C here does not have and for an op without C, naming the node.
     """
     for param in graph.params:
         if not graph.store.has(param):

@@ -17,10 +17,14 @@ from netwright.graph import Node
 from netwright.graph.ops.index import Gather
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
-from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
+from netwright.graph.ops.int8.elementwise import QAdd, QFlip, QLookup, QMul, QPrelu, QRequantise, QSub
+from netwright.graph.ops.int8.lstm import QLstm
+from netwright.graph.ops.int8.matmul import QMatmul
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
-from netwright.graph.ops.int8.reduce import QArgMax, QMean
+from netwright.graph.ops.int8.reduce import QArgMax, QExtreme, QMean, QSum
+from netwright.graph.ops.int8.resize import QResizeBilinear
 from netwright.graph.ops.int8.softmax import QSoftmax
+from netwright.graph.ops.int8.svdf import QSvdf
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import Concat, Pad, Slice, Split, Transpose
 
@@ -28,6 +32,9 @@ _FAMILIES: dict[type, str] = {
     QAdd: "sum",
     QSub: "sum",
     QMul: "product",
+    QPrelu: "product",
+    QFlip: "lookup",
+    QResizeBilinear: "resize_bilinear",
     QRequantise: "requantise",
     QLookup: "lookup",
     Concat: "copy",
@@ -68,10 +75,12 @@ def features(node: Node) -> Features | None:
     elif isinstance(op, QConvTranspose):
         x, w = node.inputs[0], node.inputs[1]
         key = (QConvTranspose, op.stride, op.padding, op.output_padding, x.shape, w.shape)  # type: ignore[union-attr]
-    elif isinstance(op, (QMean, QSoftmax, QArgMax)):
+    elif isinstance(op, (QMean, QSum, QExtreme, QSoftmax, QArgMax)):
         return _rows(node)
-    else:
-        return _FAMILIES[type(op)], (1.0, float(sum(v.type.size for v in node.outputs)))
+    elif isinstance(op, (QMatmul, QLstm, QSvdf)):
+        return _products(node)
+    else:  # whatever else there is moves elements
+        return _FAMILIES.get(type(op), "move"), (1.0, float(sum(v.type.size for v in node.outputs)))
     made = _MEMORY.get(key)
     if made is None:
         made = _MEMORY[key] = _layer(node)
@@ -83,7 +92,35 @@ def _rows(node: Node) -> Features:
     read, made = node.inputs[0].type.size, node.output.type.size  # type: ignore[union-attr]
     if isinstance(node.op, QSoftmax):
         return "softmax", (1.0, float(read // node.output.shape[-1]), float(read))
-    return "mean" if isinstance(node.op, QMean) else "arg_max", (1.0, float(made), float(read))
+    return "arg_max" if isinstance(node.op, QArgMax) else "mean", (1.0, float(made), float(read))
+
+
+def _products(node: Node) -> Features:
+    """Matrix products inside larger kernels: results, and products four at a time and one by one."""
+    x = node.inputs[0]
+    assert x is not None
+    if isinstance(node.op, QMatmul):
+        return "matmul", (1.0, float(node.output.type.size), float(node.output.type.size * x.shape[-1]))
+    if isinstance(node.op, QLstm):
+        n, steps, hidden = node.output.shape
+        cells = n * steps * hidden
+        lengths = (x.shape[2], hidden)
+        whole, rest = (4 * cells * sum(f(k) for k in lengths) for f in (lambda k: k // 4, lambda k: k % 4))
+        return "lstm", (1.0, float(cells), float(whole), float(rest))
+    w, time = node.inputs[2], node.inputs[3]
+    assert w is not None and time is not None
+    filters, rows = w.shape[0], x.shape[0]
+    return "svdf", tuple(
+        float(v)
+        for v in (
+            1,
+            node.output.type.size,
+            rows * filters,
+            rows * filters * (w.shape[1] // 4),
+            rows * filters * (w.shape[1] % 4),
+            rows * time.type.size,
+        )
+    )
 
 
 def _layer(node: Node) -> Features:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,7 +113,10 @@ class CortexM(Device):
             folder = cache_folder() / "programs" / key
         else:
             folder = Path(out)
-        elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(floating), "firmware.elf")
+        try:
+            elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(floating), "firmware.elf")
+        except UserError as error:
+            raise self._too_large(source, error) from None
         manifest = {
             "netwright": netwright.__version__,
             "family": "cortex_m",
@@ -138,6 +142,26 @@ class CortexM(Device):
         except OSError as error:
             raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
         return CortexMProgram(folder)
+
+    def _too_large(self, source: CSource, error: UserError) -> UserError:
+        """What the linker's complaint of a full memory means for the network; other errors as they are."""
+        found = re.search(r"region '(FLASH|RAM)': overflowed by (\d+) bytes", str(error))
+        if found is None:
+            return error
+        memory, over = found.groups()
+        if memory == "FLASH":
+            worst = max(source.layers, key=lambda layer: layer.constant_bytes)
+            where = f"layer {worst.node} holds {worst.constant_bytes:,} B of constants"
+            advice = "fewer channels there, or a device with more Flash"
+        else:
+            worst = max(source.layers, key=lambda layer: layer.ram_bytes)
+            where = f"{worst.ram_bytes:,} B are alive in layer {worst.node}"
+            advice = "a smaller input, fewer channels or a larger stride up to there, or a device with more RAM"
+        limit = self._flash() if memory == "FLASH" else self._ram()
+        name = "Flash" if memory == "FLASH" else "RAM"
+        return UserError(
+            f"{source.name} needs {int(over):,} B more {name} than the {limit:,} B of {self.name}: {where}; {advice}"
+        )
 
     def flags(self, floating: bool = False) -> list[str]:
         """What clang is given; `floating` programs use the core's floating-point unit, if it has one."""
