@@ -87,3 +87,17 @@ def test_a_model_of_21_megabytes_loads_in_less_than_a_second() -> None:
     start = time.perf_counter()
     from_onnx(path, shapes={"x": (1, 3, 48, 160)})
     assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    "package, file, shape",
+    [
+        ("rapidocr", "models/PP-OCRv6_rec_small.onnx", (1, 3, 48, 160)),
+        ("rapidocr", "models/ch_ppocr_mobile_v2.0_cls_mobile.onnx", (1, 3, 48, 192)),
+    ],
+)
+def test_a_model_read_for_one_sample_runs_any_batch(package: str, file: str, shape: tuple[int, ...]) -> None:
+    graph = from_onnx(model(package, file), shapes={"x": shape})
+    x = real(2, *shape[1:])
+    alone = np.concatenate([graph.run(row[None])[0] for row in x])
+    assert not difference(graph.run(x), [alone])

@@ -34,7 +34,11 @@ def reshape(n: Call) -> Entry:
         raise n.refuse("it has no shape")
     if n.integer("allowzero", 0) and 0 in wanted:
         return reshaped(n, x, tuple(0 if d == -1 else d for d in wanted))
-    return reshaped(n, x, Reshape(tuple(wanted)).resolve(x.shape))
+    shape = Reshape(tuple(wanted)).resolve(x.shape)
+    if 0 in shape or x.shape == shape or not {0, -1} & set(wanted):
+        return reshaped(n, x, shape)
+    lead = 0 if x.shape and wanted[0] == x.shape[0] else wanted[0]  # where it was computed from x's shape
+    return n(Reshape((lead, *wanted[1:])), x)
 
 
 @imports("Flatten")
@@ -60,7 +64,10 @@ def squeeze(n: Call) -> Entry:
     gone = {n.axis(a, rank) for a in axes} if axes is not None else {i for i, d in enumerate(x.shape) if d == 1}
     if any(x.shape[a] != 1 for a in gone):
         raise n.refuse(f"axes {sorted(gone)} of {list(x.shape)} are not all 1")
-    return reshaped(n, x, tuple(d for i, d in enumerate(x.shape) if i not in gone))
+    kept = tuple(d for i, d in enumerate(x.shape) if i not in gone)
+    if 0 in gone and kept and 0 not in kept:  # the next dimension leads now; it may be the batch
+        return n(Reshape((-1, *kept[1:])), x)
+    return reshaped(n, x, kept)
 
 
 @imports("Unsqueeze")
@@ -74,7 +81,11 @@ def unsqueeze(n: Call) -> Entry:
     if len(places) != len(axes):
         raise n.refuse(f"axes {list(axes)} name one twice")
     rest = iter(x.shape)
-    return reshaped(n, x, tuple(1 if i in places else next(rest) for i in range(rank)))
+    shape = tuple(1 if i in places else next(rest) for i in range(rank))
+    if 0 in places and x.shape and 0 not in shape:  # what led comes later now; it may be the batch
+        first = min(set(range(rank)) - places)
+        return n(Reshape(tuple(-1 if i == first else d for i, d in enumerate(shape))), x)
+    return reshaped(n, x, shape)
 
 
 @imports("Transpose")
