@@ -62,6 +62,12 @@ def test_wrong_bindings_are_named() -> None:
         from_onnx(proto, shapes={"n": -3})
     with pytest.raises(UserError, match="constants names 'z'"):
         from_onnx(proto, shapes={"n": 3}, constants={"z": 1})
+    with pytest.raises(UserError, match=r"constants gives 'x' in shape \[\], the model has \[1, n\]"):
+        from_onnx(proto, constants={"x": 1.0})
+    with pytest.raises(UserError, match=r"shapes gives 'x' as 3, but it is an input: give its whole shape"):
+        from_onnx(proto, shapes={"x": 3})
+    with pytest.raises(UserError, match=r"shapes gives 'n' as \(3,\), but it is a dimension: give one number"):
+        from_onnx(proto, shapes={"n": (3,)})
 
 
 def test_one_symbol_is_one_size_everywhere() -> None:

@@ -17,7 +17,7 @@ from ...types import DTYPES, FLOATS, Type
 from ..export.exporter import onnx_module
 from .body import DAMAGE, Names, domain_of, one_line, read_body
 from .entry import Known, Sequence
-from .importer import Import, Located
+from .importer import LONGEST_NAME, Import, Located
 from .tensors import array_of, dtype_name
 
 OLDEST, NEWEST = 1, 28
@@ -105,7 +105,7 @@ def _graph_of(
     shapes: dict[str, int | tuple[int, ...]], constants: dict[str, Any], name: str | None,
 ) -> Graph:  # fmt: skip
     proto = model.graph
-    im = Import(name or proto.name or "net", file, _opsets(model), size)
+    im = Import((name or proto.name or "net")[:LONGEST_NAME], file, _opsets(model), size)
     im.folder = folder
     im.functions = {(domain_of(f), f.name): f for f in model.functions}
     names: Names = {}
@@ -155,12 +155,16 @@ def _inputs(
                     symbols[dim.dim_param] = _dimension(int(bound), dim.dim_param)
                 elif axis == 0 and value.name not in shapes:
                     symbols.setdefault(dim.dim_param, 1)
-    for key in shapes:
+    free = {value.name for value in inputs}
+    for key, bound in shapes.items():
         if key not in known:
             raise UserError(f"shapes names {key!r}, which is no input and no dimension of it{nearest(key, known)}")
+        if isinstance(bound, tuple | list) != (key in free) and key not in symbols:
+            form = "an input: give its whole shape" if key in free else "a dimension: give one number"
+            raise UserError(f"shapes gives {key!r} as {bound!r}, but it is {form}")
     for key in constants:
-        if key not in {value.name for value in inputs} | set(names):
-            raise UserError(f"constants names {key!r}, which is no input{nearest(key, names)}")
+        if key not in free:
+            raise UserError(f"constants names {key!r}, which is no input{nearest(key, free)}")
     for value in inputs:
         if value.type.WhichOneof("value") != "tensor_type":
             kind = value.type.WhichOneof("value") or "untyped"
@@ -170,6 +174,9 @@ def _inputs(
             array = np.asarray(constants[value.name])
             if array.dtype.kind not in "biuf":
                 raise UserError(f"constants gives {value.name!r} as {array.dtype}; it is {dtype}")
+            if not _agrees(value.type.tensor_type, array.shape):
+                shown = _shown(value.type.tensor_type.shape)
+                raise UserError(f"constants gives {value.name!r} in shape {list(array.shape)}, the model has {shown}")
             names[value.name] = Known(array.astype(dtype), value.name)
             continue
         if dtype not in DTYPES:
@@ -188,9 +195,7 @@ def _shape(value: Any, shapes: dict[str, int | tuple[int, ...]], symbols: dict[s
     given = shapes.get(value.name)
     if isinstance(given, tuple | list):
         shape = tuple(_dimension(d, value.name) for d in given)
-        fixed = [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim]
-        agree = len(fixed) == len(shape) and all(f is None or f == d for f, d in zip(fixed, shape))
-        if tensor.HasField("shape") and not agree:
+        if not _agrees(tensor, shape):
             raise UserError(f"shapes gives {value.name!r} as {list(shape)}, the model has {_shown(tensor.shape)}")
         return shape
     if not tensor.HasField("shape"):
@@ -211,6 +216,13 @@ def _shape(value: Any, shapes: dict[str, int | tuple[int, ...]], symbols: dict[s
                 f"{by_name}shapes={{{value.name!r}: ({sizes})}}"
             )
     return tuple(found)
+
+
+def _agrees(tensor: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a shape fits the ranks and fixed dimensions that the model declares."""
+    fixed = [d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim]
+    agree = len(fixed) == len(shape) and all(f is None or f == d for f, d in zip(fixed, shape))
+    return agree or not tensor.HasField("shape")
 
 
 def _shown(shape: Any) -> str:
