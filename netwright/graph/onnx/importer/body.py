@@ -79,11 +79,8 @@ def _ordered(nodes: list[Any], names: Names, wanted: Iterable[str]) -> list[Any]
                 raise UserError(f"the nodes form a cycle through {name[:80]!r}")
             if made is not None and state[made] == 0:
                 stack.append((made, False))
-    place = {index: k for k, index in enumerate(sorted(order))}
-    sorted_already = all(
-        maker[name] < index for index in order for name in _reads(nodes[index]) if name in maker
-    )
-    return [nodes[i] for i in (sorted(place) if sorted_already else order)]
+    fits = all(maker[name] < index for index in order for name in _reads(nodes[index]) if name in maker)
+    return [nodes[i] for i in (sorted(order) if fits else order)]
 
 
 def _reads(node: Any) -> list[str]:

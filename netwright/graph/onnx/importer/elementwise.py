@@ -13,8 +13,8 @@ from ...ops.compare import And, Equal, Greater, GreaterEqual, Less, LessEqual, O
 from ...ops.quantise import Cast
 from ...ops.shape import Expand, Reshape
 from ...ops.unary import Abs, Ceil, Clip, Erf, Exp, Floor, Log, LogicalNot, Neg, Reciprocal, Relu, Round, Sign, Sqrt
-from ...types import DTYPES, FLOATS, broadcast
-from .entry import Entry
+from ...types import DTYPES, FLOATS
+from .entry import Entry, Known
 from .importer import Call, imports
 
 _BINARY: dict[str, Callable[[], Op]] = {
@@ -123,7 +123,7 @@ def clip(n: Call) -> Entry:
         low, high = n.real("min", -np.inf), n.real("max", np.inf)
         return n(Clip(low, high), x)
     limits = n.get(1), n.get(2)
-    if x.dtype in FLOATS and all(not hasattr(limit, "shape") or hasattr(limit, "array") for limit in limits):
+    if x.dtype in FLOATS and all(limit is None or isinstance(limit, Known) for limit in limits):
         low, high = n.number(1, -np.inf), n.number(2, np.inf)
         if low <= high:
             return n(Clip(float(low), float(high)), x)
@@ -176,15 +176,9 @@ def as_dtype(n: Call, x: Entry, dtype: str) -> Entry:
     """`x` as another dtype; one that graphs lack only where it is known. Raises UserError otherwise."""
     if x.dtype == dtype:
         return x
-    if hasattr(x, "array"):
+    if isinstance(x, Known):
         with np.errstate(all="ignore"):
             return n.known(x.array.astype(dtype))
     if dtype not in DTYPES:
         raise n.refuse(f"graphs have no {dtype}: only {', '.join(DTYPES)}")
     return n(Cast(dtype), x)
-
-
-def spread(n: Call, x: Entry, *others: Entry) -> Entry:
-    """`x` broadcast to the shape that it and the others make together."""
-    shape = broadcast(x.shape, *(o.shape for o in others))
-    return x if x.shape == shape else n(Expand(shape), x)
