@@ -28,7 +28,9 @@ def fold(graph: Graph) -> Graph:
         arrays = results if len(node.outputs) > 1 else (results,)
         known.update(zip(node.outputs, arrays, strict=True))
         folded = True
-        return tuple(b.constant(a, v.name, v.dtype) for a, v in zip(arrays, node.outputs, strict=True))
+        return tuple(
+            b.constant(a, v.name, v.dtype, v.type.quant) for a, v in zip(arrays, node.outputs, strict=True)
+        )
 
     result = rebuild(graph, rule)
     return dead.eliminate(result) if folded else graph

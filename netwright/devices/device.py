@@ -234,21 +234,22 @@ class Device:
 
 
 def samples(inputs: tuple[Any, ...], entry: Entry) -> list[np.ndarray]:
-    """Check a batch for an entry: arrays [n, *shape without its leading 1]. Raises UserError naming the input."""
+    """Check a batch for an entry: arrays [n, *shape without its leading 1], or one sample. Raises UserError naming the
+    input that is none."""
     if len(inputs) != len(entry.inputs):
         raise UserError(f"the program takes {len(entry.inputs)} inputs, got {len(inputs)}")
     arrays = []
     for array, (name, type) in zip(inputs, entry.inputs):
         array = np.asarray(array)
-        shape = type.shape
-        if array.shape == shape[1:] and shape[:1] == (1,):
+        inner = type.shape[1:] if type.shape[:1] == (1,) else type.shape
+        if array.shape == inner:
             array = array[None]
         if array.dtype != np.dtype(type.dtype):
             raise UserError(
                 f"input {name!r} is {type.dtype}, got {array.dtype}; quantise it with scale and zero point of {type}"
             )
-        if array.shape[1:] != shape[1:] or (shape[:1] != (1,) and array.shape != shape):
-            raise UserError(f"input {name!r} is [n{''.join(f', {d}' for d in shape[1:])}], got {list(array.shape)}")
+        if array.shape[1:] != inner or array.ndim != len(inner) + 1:
+            raise UserError(f"input {name!r} is [n{''.join(f', {d}' for d in inner)}], got {list(array.shape)}")
         arrays.append(np.ascontiguousarray(array))
     if len({len(a) for a in arrays}) > 1:
         raise UserError("the inputs hold different numbers of samples")

@@ -295,7 +295,7 @@ def _quantised() -> list[Case]:
         Case(ops.QResizeBilinear((14, 12), half_pixel=True), (image,), (a,), steps=1, **exact),
         Case(ops.QResizeBilinear((9, 11), align_corners=True), (image,), (a,), steps=1, **exact),
         Case(ops.QConv(x=a, out=out, w_zero=-7), (image, w, scales, bias), (a,), steps=1, **exact),
-        Case(ops.QLinear(a, out, w_zero=9, float_product=True), (row, int8(6, 12), scales, bias), (a,), steps=1, **exact),
+        Case(ops.QLinear(a, out, w_zero=9), (row, int8(6, 12), scales, bias), (a,), steps=1, **exact),
         Case(ops.QAveragePool((2, 2), (2, 2), offset=128), (image,), (a,), steps=1, **exact),
         Case(
             ops.QLstm(a, c, c, (0.01,) * 4, (0.02,) * 4),

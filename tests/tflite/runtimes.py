@@ -17,7 +17,11 @@ def in_litert(model: Path | bytes, batches: list[np.ndarray]) -> list[np.ndarray
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     given: dict[str, Any] = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-    runtime = Interpreter(**given, num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    try:
+        runtime = Interpreter(**given, num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    except ValueError:  # a few operators have one kernel only, which is not among the reference ones
+        kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        runtime = Interpreter(**given, num_threads=1, experimental_op_resolver_type=kernels)
     inputs = runtime.get_input_details()
     for detail, batch in zip(inputs, batches):
         if detail["shape"].tolist() != list(batch.shape[1:]):
@@ -33,11 +37,12 @@ def in_litert(model: Path | bytes, batches: list[np.ndarray]) -> list[np.ndarray
     return [np.stack(arrays) for arrays in zip(*outputs)]
 
 
-def in_tflite_micro(model: Path, batches: list[np.ndarray]) -> list[np.ndarray]:
+def in_tflite_micro(model: Path | bytes, batches: list[np.ndarray]) -> list[np.ndarray]:
     """Every sample through TFLite Micro's kernels, state reset before each."""
     from tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_file(str(model), arena_size=1 << 20)
+    data = model if isinstance(model, bytes) else model.read_bytes()
+    interpreter = runtime.Interpreter.from_bytes(data, arena_size=1 << 20)
     outputs = []
     for sample in zip(*batches):
         interpreter.reset()

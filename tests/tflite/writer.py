@@ -43,7 +43,14 @@ class Step:
     version: int = 0
 
 
-VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "UNIDIRECTIONAL_SEQUENCE_LSTM": 2, "SVDF": 3}
+VERSIONS = {
+    "FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "UNIDIRECTIONAL_SEQUENCE_LSTM": 2, "SVDF": 1, "ADD": 2, "SUB": 2,
+    "MUL": 2, "LOGISTIC": 2, "TANH": 2, "SOFTMAX": 2, "MEAN": 2, "SUM": 2, "REDUCE_MAX": 2, "ARG_MAX": 2, "AVERAGE_POOL_2D": 2,
+    "MAX_POOL_2D": 2, "PAD": 2, "PADV2": 2, "MIRROR_PAD": 2, "TRANSPOSE": 2, "SLICE": 2, "STRIDED_SLICE": 2,
+    "CONCATENATION": 2, "PACK": 2, "GATHER": 2, "RESIZE_NEAREST_NEIGHBOR": 3, "RESIZE_BILINEAR": 3, "SPACE_TO_DEPTH": 2,
+    "SPLIT": 2, "SPLIT_V": 2, "UNPACK": 2, "QUANTIZE": 2, "DEQUANTIZE": 2, "LEAKY_RELU": 2, "RELU": 2,
+    "RELU6": 2, "BATCH_MATMUL": 2, "TRANSPOSE_CONV": 3,
+}  # fmt: skip
 
 
 def write(tensors: Sequence[T], steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
@@ -69,7 +76,7 @@ def write_subgraphs(parts: Sequence[tuple[Sequence[T], Sequence[Step], Sequence[
                 else:
                     made.builtinCode, made.customCode = schema.BuiltinOperator.CUSTOM, step.code.encode()
                 made.deprecatedBuiltinCode = min(made.builtinCode, 127)
-                made.version = step.version or VERSIONS.get(step.code, 2)
+                made.version = step.version or VERSIONS.get(step.code, 1)
                 model.operatorCodes.append(made)
             operator = schema.OperatorT()
             operator.opcodeIndex = codes.index(step.code)

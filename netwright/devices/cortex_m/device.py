@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import int8
+from netwright.compile import constants, int8
 from netwright.compile.memory import plan
 from netwright.errors import UserError
 from netwright.graph import Graph, save
@@ -97,7 +97,7 @@ class CortexM(Device):
     ) -> CortexMProgram:
         """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError."""
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) if is_float(g) else g for entry, g in given.items()}
+        entries = {entry: prepared(g) if is_float(g) else constants.fold(g) for entry, g in given.items()}
         floating = any(is_float(g) for g in given.values())
         for g in entries.values():
             broken = [] if is_float(g) else self.refused(g, options)

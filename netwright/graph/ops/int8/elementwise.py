@@ -105,9 +105,9 @@ class QPrelu(_QBinary):
     """x where x >= 0, else alpha * x, alpha broadcast (TFLite PRELU): `y` is alpha's quantisation."""
 
     def constants(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(multiplier, shift) of x, and of x * alpha; TFLite computes the scales in double precision."""
-        kept = quantise_multiplier(self.x.scale / self.out.scale)
-        return kept, quantise_multiplier(self.x.scale * self.y.scale / self.out.scale)
+        """(multiplier, shift) of x, and of x * alpha; TFLite computes the scales in float32."""
+        x, y, out = np.float32(self.x.scale), np.float32(self.y.scale), np.float32(self.out.scale)
+        return quantise_multiplier(float(x / out)), quantise_multiplier(float(x * y / out))
 
     def numpy(self, x: Any, y: Any) -> Any:
         kept, scaled = self.constants()

@@ -9,7 +9,7 @@ import numpy as np
 from ...op import Op
 from ...ops.activation import Gelu, HardSwish, Relu6
 from ...ops.binary import Add, Div, Maximum, Minimum, Mul, Pow, Sub
-from ...ops.int8.elementwise import QAdd, QMul, QPrelu, QRequantise, QSub
+from ...ops.int8.elementwise import QAdd, QMul, QPrelu, QSub
 from ...ops.unary import (
     Abs,
     Ceil,
@@ -29,7 +29,7 @@ from ...ops.unary import (
     Sqrt,
     Tanh,
 )  # fmt: skip
-from ..importer import CLAMPS, Import, clamped, imports
+from ..importer import Import, imports
 from ..model import Operator
 from .common import fused, operands, same_rank
 from .tables import lookup
@@ -107,17 +107,12 @@ _UNARY: dict[str, Op] = {
 
 @imports(*_UNARY, "LEAKY_RELU", "GELU", "SQUARE", "ELU")
 def unary(imp: Import, op: Operator) -> None:
-    """Integer forms are a clamp, or a table of all 256 results."""
+    """The integer form is a table of all 256 results."""
     x, out = imp.tensor(op, 0), imp.result(op)
     name = imp.name(op)
     if imp.integer(x):
         imp.need_int8(op, out)
-        if op.code not in _CLAMPS:
-            lookup(imp, op)
-            return
-        given, quant = imp.quant(op, x), imp.quant(op, out)
-        low, high = clamped(quant, *CLAMPS[op.code.lower()])
-        imp.put(op, imp.b(QRequantise(given, quant, low, high), imp.value(op, 0), name=name))
+        lookup(imp, op)
         return
     if x.quantised and x.dtype == "int16":
         imp.refuse(op, "int16 activations are not supported: quantise to int8")

@@ -79,13 +79,6 @@ def params(
     return imp.weight(tensor, array), scale, offset
 
 
-def limits(imp: Import, op: Operator, out: Quant, tensor: Tensor, activations: Tensor, zero: int, dense: bool) -> Any:
-    """The clamp, and how this kernel forms the product of scales (see `multipliers`)."""
-    assert tensor.scales is not None
-    single = len(tensor.scales) == 1 and (dense or activations.dtype == "uint8")
-    return {**imp.clamp(op, out), "w_zero": zero, "float_product": single}
-
-
 @imports("CONV_2D", "DEPTHWISE_CONV_2D")
 def conv(imp: Import, op: Operator) -> None:
     """Weights [O, Kh, Kw, C / groups]; depthwise ones [1, Kh, Kw, C * multiplier]."""
@@ -103,7 +96,7 @@ def conv(imp: Import, op: Operator) -> None:
         array = array.transpose(3, 1, 2, 0) if deep else array
         w, scale, offset = params(imp, op, weights, array, bias, outputs)
         given, out = imp.quant(op, x), imp.quant(op, imp.result(op))
-        q = QConv(**where, groups=groups, x=given, out=out, **limits(imp, op, out, weights, x, zero, False))
+        q = QConv(**where, groups=groups, x=given, out=out, **imp.clamp(op, out), w_zero=zero)
         imp.put(op, imp.b(q, imp.value(op, 0), w, scale, offset, name=imp.name(op)))
         return
     order = (3, 0, 1, 2) if deep else (0, 3, 1, 2)
@@ -179,7 +172,7 @@ def conv_transpose(imp: Import, op: Operator) -> None:
         array, zero = weight_of(imp, op, weights)
         w, scale, offset = params(imp, op, weights, array, bias, weights.shape[0])
         given, out = imp.quant(op, x), imp.quant(op, imp.result(op))
-        q = QConvTranspose(stride, padding, tuple(extra), given, out, **limits(imp, op, out, weights, x, zero, False))
+        q = QConvTranspose(stride, padding, tuple(extra), given, out, **imp.clamp(op, out), w_zero=zero)
         imp.put(op, imp.b(q, imp.value(op, 2), w, scale, offset, name=imp.name(op)))
         return
     operands = [imp.first(op, 2), imp.weight(weights, floats(imp, op, 1).transpose(3, 0, 1, 2))]
@@ -209,7 +202,7 @@ def dense(imp: Import, op: Operator) -> None:
         array, zero = weight_of(imp, op, weights)
         w, scale, offset = params(imp, op, weights, array, bias, outputs)
         out = imp.quant(op, imp.result(op))
-        q = QLinear(imp.quant(op, x), out, **limits(imp, op, out, weights, x, zero, True))
+        q = QLinear(imp.quant(op, x), out, **imp.clamp(op, out), w_zero=zero)
         y = imp.b(q, value, w, scale, offset, name=name)
     elif is_hybrid(imp, weights):
         y = fused(imp, op, hybrid(imp, op, Linear(), value, weights, (0, 1), (1, outputs)))

@@ -176,10 +176,8 @@ def pad(imp: Import, op: Operator) -> None:
     """Zeros (the zero point), a constant, or mirrored borders."""
     x = imp.tensor(op, 0)
     pairs = np.asarray(imp.array(op, 1)).reshape(-1, 2).tolist()
-    mode, fill = "constant", 0.0
-    if op.code == "MIRROR_PAD":
-        mode = "symmetric" if op.options["mode"] else "reflect"
-    elif op.code == "PADV2":
+    fill = 0.0
+    if op.code == "PADV2":
         fill = float(imp.array(op, 2).reshape(-1)[0])
         fill -= 128 if x.dtype == "uint8" and imp.integer(x) else 0
     elif imp.integer(x):
@@ -191,8 +189,23 @@ def pad(imp: Import, op: Operator) -> None:
     if len(pairs) != len(value.shape) or any(n < 0 for pair in pairs for n in pair):
         imp.refuse(op, f"pads {pairs} of a tensor of rank {len(value.shape)}")
     pads = (*(int(b) for b, _ in pairs), *(int(e) for _, e in pairs))
-    y = imp.b(Pad(pads, mode, fill), value, name=imp.name(op)) if any(pads) else value
+    if op.code == "MIRROR_PAD":
+        y = _mirrored(imp, op, value, pairs, "symmetric" if op.options["mode"] else "reflect")
+    else:
+        y = imp.b(Pad(pads, value=fill), value, name=imp.name(op)) if any(pads) else value
     imp.put_first(op, y) if first else _put(imp, op, y)
+
+
+def _mirrored(imp: Import, op: Operator, value: Value, pairs: list[list[int]], mode: str) -> Value:
+    """Borders that repeat what is inside: one gather an axis."""
+    for axis, (before, after) in enumerate(pairs):
+        if before or after:
+            size = value.shape[axis]
+            if max(before, after) > size - (mode == "reflect"):
+                imp.refuse(op, f"{before} and {after} more along an axis of size {size}")
+            rows = np.pad(np.arange(size, dtype=np.int32), (before, after), mode=mode)  # type: ignore[call-overload]
+            value = imp.b(Gather(axis), value, imp.b.constant(rows, f"{imp.name(op)}.rows"), name=imp.name(op))
+    return value
 
 
 @imports("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR")

@@ -11,7 +11,7 @@ from ...ops.int8.arithmetic import multiply_by_multiplier, quantise_multiplier, 
 from ...ops.int8.elementwise import QLookup
 from ...ops.int8.fixed_point import FIXED16
 from ...types import Quant
-from ..importer import Import
+from ..importer import CLAMPS, Import, clamped
 from ..model import Operator
 
 _ALL = np.arange(-128, 128, dtype=np.int64)
@@ -24,6 +24,8 @@ def lookup(imp: Import, op: Operator) -> None:
         table = _hard_swish(given, out)
     elif op.code == "LEAKY_RELU":
         table = _leaky_relu(given, out, float(op.options["alpha"]))
+    elif op.code.lower() in CLAMPS:
+        table = _relu(given, out, *clamped(out, *CLAMPS[op.code.lower()]))
     elif op.code in _REAL:
         table = _through_floats(_REAL[op.code], given, out)
     elif op.code == "GELU":
@@ -64,6 +66,12 @@ def _through_floats(function: Callable[[np.float32], float | np.float32], given:
     scaled = np.array([np.float32(r * inverse) for r in reals], np.float64)
     scaled = np.clip(scaled, -1e6, 1e6)
     return np.floor(np.abs(scaled) + 0.5) * np.sign(scaled) + out.zero
+
+
+def _relu(given: Quant, out: Quant, low: int, high: int) -> np.ndarray:
+    """A change of scale and a clamp (TFLite `ReluX`), the scale in float32."""
+    scaled = quantise_multiplier(float(np.float32(given.scale) / np.float32(out.scale)))
+    return np.clip(multiply_by_multiplier(_ALL - given.zero, *scaled) + out.zero, low, high)
 
 
 def _leaky_relu(given: Quant, out: Quant, alpha: float) -> np.ndarray:
