@@ -50,6 +50,7 @@ class Import:
     def __init__(self, name: str) -> None:
         self.b = Builder(name)
         self.values: dict[Any, Any] = {}
+        self.doubled: dict[str, tuple[int, ...]] = {}  # fx node -> its shape for a batch of 2, where that was traced
         self.names: dict[int, str] = {}  # id of a constant tensor -> its qualified name in the module
         self.op = ""
         self.results: tuple[Type, ...] = ()
@@ -93,11 +94,15 @@ class Import:
         return [self.value(x, str(dtype).removeprefix("torch.")) for x in given]
 
     def reshape(self, x: Value, shape: Sequence[int]) -> Value:
-        """`x` in another shape; a leading dimension that stays is left open, so that other batches run."""
+        """`x` in another shape; what holds the batch is left open, so that other batches run: see `doubled`."""
         wanted = tuple(shape)
         if x.shape == wanted:
             return x
-        if wanted and x.shape[:1] == wanted[:1] and wanted[0]:
+        grown = self.doubled.get(self._current.name, ()) if wanted == self.shape else ()
+        grows = [i for i, (n, twice) in enumerate(zip(wanted, grown)) if n != twice]
+        if len(grows) == 1:
+            wanted = tuple(-1 if i == grows[0] else n for i, n in enumerate(wanted))
+        elif wanted and x.shape[:1] == wanted[:1] and wanted[0]:
             wanted = (0, *wanted[1:])
         return self.b(Reshape(wanted), x)
 

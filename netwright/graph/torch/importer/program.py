@@ -21,19 +21,24 @@ from ...store import Store
 from ...types import Type
 from .importer import RULES, Import, aten_name
 from .naming import user_frame
+from .shape import VIEWS
 
+_MOVING = frozenset(
+    ("permute", "transpose", "t", "movedim", "select", "unsqueeze", "squeeze", "lstm", "gru", "rnn_tanh", "rnn_relu")
+)  # ops that may take the batch from the front
 _DATA_DEPENDENT = ("data-dependent", "DataDependent", "unbacked", "Eq(u", "u0")
 
 
 def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None) -> Graph:
     """The graph of `module` in evaluation mode, traced by `torch.export` on `example` (a tensor or a tuple of them).
 
-    Shapes are the example's. Where every op keeps the leading dimension and that is 1, the graph runs other batches
-    too. Parameters and buffers keep their qualified names and are copied; floating parameters that require gradients
-    are trainable, except that the two biases of a recurrent layer become one. What is computed from buffers and
-    constants alone is computed now. A buffer that forward changes becomes a state if it starts as one value throughout.
-    The module itself is left as it was. Raises UserError, one line, for control flow or shapes that depend on data, for
-    an op that has no rule (naming it, its module and its line) and for a buffer that cannot be a state.
+    Shapes are the example's. Where all inputs begin with a dimension of 1, the graph runs other batches too, unless
+    forward broadcasts a parameter to the batch (a class token: give the example the batch that is wanted). Parameters
+    and buffers keep their qualified names and are copied; floating parameters that require gradients are trainable,
+    except that the two biases of a recurrent layer become one. What is computed from buffers and constants alone is
+    computed now. A buffer that forward changes becomes a state if it starts as one value throughout. The module itself
+    is left as it was. Raises UserError, one line, for control flow or shapes that depend on data, for an op that has no
+    rule (naming it, its module and its line) and for a buffer that cannot be a state.
     """
     inputs = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     for x in inputs:
@@ -41,6 +46,7 @@ def from_torch(module: torch.nn.Module, example: Any, *, name: str | None = None
             raise UserError(f"example holds {type(x).__name__}: give a tensor or a tuple of tensors, one an input")
     program = _exported(module, inputs)
     im = Import(name or type(module).__name__)
+    im.doubled = _doubled(module, inputs, program)
     _open(im, program, {_key(p): n for n, p in module.named_parameters()})
     for node in program.graph.nodes:
         if node.op == "call_function":
@@ -62,6 +68,29 @@ def _exported(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
             return program.run_decompositions(table)
         except Exception as error:
             raise UserError(_why(module, error)) from None
+
+
+def _doubled(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], program: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes for a batch of 2 where the batch may leave the front: a batch of 1 does not show where it goes."""
+
+    def shape(node: Any) -> tuple[int, ...]:
+        meta = node.meta.get("val")
+        return tuple(meta.shape) if isinstance(meta, torch.Tensor) else ()
+
+    def moves(node: Any) -> bool:
+        op = aten_name(node.target) if node.op == "call_function" else ""
+        return op in _MOVING or (op in VIEWS and not shape(node)[:1] == shape(node.args[0])[:1] == (1,))
+
+    nodes = list(program.graph.nodes)
+    if not any(map(moves, nodes)) or any(x.shape[:1] != (1,) for x in inputs):
+        return {}
+    try:
+        twice = list(_exported(module, tuple(torch.cat([x, x]) for x in inputs)).graph.nodes)
+    except UserError:  # a module made for one sample
+        return {}
+    if [(n.op, n.name) for n in twice] != [(n.op, n.name) for n in nodes]:
+        return {}
+    return {n.name: shape(n) for n in twice}
 
 
 @contextmanager

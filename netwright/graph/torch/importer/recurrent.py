@@ -10,7 +10,7 @@ from ...graph import Value
 from ...ops.binary import Add
 from ...ops.linear import Linear
 from ...ops.recurrent import GRUCell, LSTMCell
-from ...ops.shape import Concat, Split
+from ...ops.shape import Concat, Reshape, Split
 from ...ops.unary import Relu, Tanh
 from .importer import Import, imports
 from .shape import cut
@@ -40,9 +40,8 @@ def recurrent(im: Import, a: Any) -> tuple[Value, ...]:
             for kept, last in zip(lasts, state, strict=True):
                 kept.append(last)
         steps = [im.b(Concat(-1), *both) for both in zip(*made)] if ways == 2 else made[0]
-    shape = (*steps[0].shape[:time], 1, *steps[0].shape[time:])
-    sequence = im.b(Concat(time), *(im.reshape(y, shape) for y in steps))
-    ends = [im.b(Concat(0), *(im.reshape(v, (1, *v.shape)) for v in kept)) for kept in lasts]
+    sequence = _stacked(im, steps, time)
+    ends = [_stacked(im, kept, 0) for kept in lasts]
     return sequence, *ends
 
 
@@ -60,7 +59,14 @@ def _steps(im: Import, x: Value, time: int) -> list[Value]:
     """x cut along time, without that axis."""
     made = im.b(Split(time, (1,) * x.shape[time]), x)
     pieces = made if isinstance(made, tuple) else (made,)
-    return [im.reshape(v, (*v.shape[:time], *v.shape[time + 1 :])) for v in pieces]
+    return [im.b(Reshape((-1, v.shape[-1])), v) for v in pieces]
+
+
+def _stacked(im: Import, values: list[Value], axis: int) -> Value:
+    """[N, H] each -> one tensor with a new first or second axis; any N."""
+    width = values[0].shape[-1]
+    shape = (1, -1, width) if axis == 0 else (-1, 1, width)
+    return im.b(Concat(axis), *(im.b(Reshape(shape), v) for v in values))
 
 
 def _unstacked(im: Import, state: Any, count: int) -> list[Value]:
@@ -68,7 +74,7 @@ def _unstacked(im: Import, state: Any, count: int) -> list[Value]:
     if isinstance(state, torch.Tensor):
         return [im.value(state[i].contiguous()) for i in range(count)]
     value = im.value(state)
-    return [im.reshape(cut(im, value, 0, i, i + 1), value.shape[1:]) for i in range(count)]
+    return [im.b(Reshape((-1, value.shape[-1])), cut(im, value, 0, i, i + 1)) for i in range(count)]
 
 
 def _direction(

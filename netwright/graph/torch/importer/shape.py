@@ -14,11 +14,13 @@ from ...ops.index import Gather
 from ...ops.shape import TO_END, Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from .importer import Import, imports
 
-
-@imports(
+VIEWS = (
     "view", "reshape", "_unsafe_view", "view_copy", "flatten", "unflatten", "squeeze", "unsqueeze", "squeeze_copy",
     "unsqueeze_copy", "_reshape_alias", "ravel", "view_as", "reshape_as",
 )  # fmt: skip
+
+
+@imports(*VIEWS)
 def view(im: Import, a: Any) -> Value:
     """Another shape, the one that torch worked out."""
     x = im.value(a.self)
@@ -128,7 +130,7 @@ def cut(im: Import, x: Value, axis: int, start: int, end: int, step: int = 1) ->
     if (start, end, step) == (0, size, 1):
         return x
     starts = tuple(start if i == axis else 0 for i in range(rank))
-    ends = tuple(end if i == axis else TO_END if i == 0 else n for i, n in enumerate(x.shape))
+    ends = tuple(end if i == axis else TO_END if i == 0 or n == 1 else n for i, n in enumerate(x.shape))
     steps = () if step == 1 else tuple(step if i == axis else 1 for i in range(rank))
     return im.b(Slice(starts, ends, steps), x)
 
