@@ -16,7 +16,8 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, in
     """The four constant arrays of a layer as arguments, and their bytes."""
     op = node.op
     assert isinstance(op, (QConv, QLinear, QConvTranspose))
-    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out)
+    single = not isinstance(op, QLinear) and op.float_product
+    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
     bias = writer.array(node.inputs[3])
     arrays: dict[str, np.ndarray] = {
         "weight": weights.astype(np.int8),

@@ -22,9 +22,16 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
-def multipliers(x: Quant, w_scale: np.ndarray, out: Quant) -> tuple[np.ndarray, np.ndarray]:
-    """Per-channel (multiplier, shift) arrays, int64, of a layer that multiplies x by weights and requantises."""
-    pairs = [quantise_multiplier(x.scale * float(s) / out.scale) for s in np.asarray(w_scale, np.float32).reshape(-1)]
+def multipliers(
+    x: Quant, w_scale: np.ndarray, out: Quant, float_product: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Per-channel (multiplier, shift) arrays, int64, of a layer that multiplies x by weights and requantises.
+
+    `float_product` rounds x.scale * w_scale to float32, as TFLite's old uint8 convolutions do.
+    """
+    scales = np.asarray(w_scale, np.float32).reshape(-1)
+    products = (np.float32(x.scale) * scales).tolist() if float_product else [x.scale * float(s) for s in scales]
+    pairs = [quantise_multiplier(product / out.scale) for product in products]
     return np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64)
 
 

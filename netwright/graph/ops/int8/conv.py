@@ -18,7 +18,7 @@ from .arithmetic import finish, multipliers, multiply_rounding_once, need_int8
 class QConv(Op):
     """x int8 [N, H, W, C], w int8 [O, Kh, Kw, C/groups], w_scale float32 [O], bias int32 [O] -> int8 [N, H', W', O].
 
-    `w_zero` is the weights' zero point, which only old uint8 models have.
+    `w_zero` is the weights' zero point, which only old uint8 models have; `float_product`: see `multipliers`.
     """
 
     stride: tuple[int, int] = (1, 1)
@@ -30,6 +30,7 @@ class QConv(Op):
     low: int = -128
     high: int = 127
     w_zero: int = 0
+    float_product: bool = False
 
     def types(self, x: Type, w: Type, w_scale: Type, bias: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_int8(self.name, x, self.x)
@@ -50,7 +51,7 @@ class QConv(Op):
         total = self._float().numpy(real, w.transpose(0, 3, 1, 2).astype(exact) - exact(self.w_zero))
         accumulator = total.transpose(0, 2, 3, 1).astype(np.int64) + bias
         return finish(
-            accumulator, *multipliers(self.x, w_scale, self.out), self.out, self.low, self.high
+            accumulator, *multipliers(self.x, w_scale, self.out, self.float_product), self.out, self.low, self.high
         )
 
 

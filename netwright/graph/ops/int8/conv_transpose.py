@@ -30,6 +30,7 @@ class QConvTranspose(Op):
     low: int = -128
     high: int = 127
     w_zero: int = 0
+    float_product: bool = False
 
     def types(self, x: Type, w: Type, w_scale: Type, bias: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_int8(self.name, x, self.x)
@@ -54,5 +55,5 @@ class QConvTranspose(Op):
         real = np.ascontiguousarray(x.transpose(0, 3, 1, 2)).astype(np.float64) - self.x.zero
         total = self.in_reals().numpy(real, w.transpose(3, 0, 1, 2).astype(np.float64) - self.w_zero)
         accumulator = total.transpose(0, 2, 3, 1).astype(np.int64) + bias
-        scales = multipliers(self.x, w_scale, self.out)
+        scales = multipliers(self.x, w_scale, self.out, self.float_product)
         return finish(accumulator, *scales, self.out, self.low, self.high)

@@ -15,7 +15,6 @@ from ...ops.int8.conv import QConv, QLinear
 from ...ops.int8.conv_transpose import QConvTranspose
 from ...ops.linear import Linear, Matmul
 from ...ops.shape import Reshape
-from ...types import Quant
 from ..importer import Import, imports, label
 from ..model import Operator, Tensor
 from ..schema import SAME
@@ -96,7 +95,17 @@ def conv(imp: Import, op: Operator) -> None:
         array = array.transpose(3, 1, 2, 0) if deep else array
         w, scale, offset = params(imp, op, weights, array, bias, outputs)
         given, out = imp.quant(op, x), imp.quant(op, imp.result(op))
-        q = QConv(**where, groups=groups, x=given, out=out, **imp.clamp(op, out), w_zero=zero)
+        clamp = imp.clamp(op, out)
+        q = QConv(
+            **where,
+            groups=groups,
+            x=given,
+            out=out,
+            low=clamp["low"],
+            high=clamp["high"],
+            w_zero=zero,
+            float_product=x.dtype == "uint8",
+        )
         imp.put(op, imp.b(q, imp.value(op, 0), w, scale, offset, name=imp.name(op)))
         return
     order = (3, 0, 1, 2) if deep else (0, 3, 1, 2)
@@ -172,7 +181,18 @@ def conv_transpose(imp: Import, op: Operator) -> None:
         array, zero = weight_of(imp, op, weights)
         w, scale, offset = params(imp, op, weights, array, bias, weights.shape[0])
         given, out = imp.quant(op, x), imp.quant(op, imp.result(op))
-        q = QConvTranspose(stride, padding, tuple(extra), given, out, **imp.clamp(op, out), w_zero=zero)
+        clamp = imp.clamp(op, out)
+        q = QConvTranspose(
+            stride,
+            padding,
+            tuple(extra),
+            given,
+            out,
+            low=clamp["low"],
+            high=clamp["high"],
+            w_zero=zero,
+            float_product=x.dtype == "uint8",
+        )
         imp.put(op, imp.b(q, imp.value(op, 2), w, scale, offset, name=imp.name(op)))
         return
     operands = [imp.first(op, 2), imp.weight(weights, floats(imp, op, 1).transpose(3, 0, 1, 2))]
@@ -202,7 +222,8 @@ def dense(imp: Import, op: Operator) -> None:
         array, zero = weight_of(imp, op, weights)
         w, scale, offset = params(imp, op, weights, array, bias, outputs)
         out = imp.quant(op, imp.result(op))
-        q = QLinear(imp.quant(op, x), out, **imp.clamp(op, out), w_zero=zero)
+        clamp = imp.clamp(op, out)
+        q = QLinear(imp.quant(op, x), out, low=clamp["low"], high=clamp["high"], w_zero=zero)
         y = imp.b(q, value, w, scale, offset, name=name)
     elif is_hybrid(imp, weights):
         y = fused(imp, op, hybrid(imp, op, Linear(), value, weights, (0, 1), (1, outputs)))
