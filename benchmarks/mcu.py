@@ -1,8 +1,8 @@
 """Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--json] [--data DIR].
 
-Instructions, RAM and Flash of one inference as Cortex-M4 code, measured on the emulated core, beside two engines' figures
-for the same files. Those are recorded (they need a C++ build of each engine): TensorFlow Lite Micro with its reference
-kernels and with CMSIS-NN, same emulator, same counting. Instruction counts do not depend on the machine.
+Instructions, RAM and Flash of one inference as Cortex-M4 code, measured on the emulated core, beside another engine's
+figures for the same files. Those are recorded (they need a C++ build of it): TensorFlow Lite Micro with its reference
+kernels and with CMSIS-NN, on the same kind of emulator. Instruction counts do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(rows))
         return
-    print("one inference on a Cortex-M4, instructions measured; `x` = netwright / TFLite Micro + CMSIS-NN (less is better)")
+    print("one inference, Cortex-M4, instructions measured; x: netwright / TFLite Micro with CMSIS-NN (less: better)")
     for row in rows:
         anchor, ratio = row["anchor"], row["ratio_to_cmsis_nn"]
         ram, flash = row["arena"] + row["stack"] + row["static"], row["text"] + row["rodata"]

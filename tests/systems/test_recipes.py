@@ -1,0 +1,47 @@
+"""Recipes: found by name, honest about missing data, measured on the artefact."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netwright import systems
+from netwright.errors import UserError
+
+
+def test_every_recipe_states_its_claims_with_their_conditions() -> None:
+    for name in systems.names():
+        system = systems.get(name)
+        assert system.claims
+        assert all(c.published and c.conditions and c.unit for c in system.claims)
+
+
+def test_missing_data_are_named() -> None:
+    with pytest.raises(UserError, match=r"mlperf-tiny/.*--data DIR"):
+        systems.get("ds-cnn-kws").claims[0].measure(None, 0)
+
+
+def test_the_keyword_network_fits_beside_its_code(shared_data: Path) -> None:
+    found = systems.get("ds-cnn-kws").claims[2].measure(shared_data, 0)
+    assert found.holds
+    assert 30_000 < found.value < 53_936
+
+
+def test_reproduce_without_data_is_one_line_and_status_2() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "NETWRIGHT_DATA"}
+    command = [sys.executable, "-m", "netwright", "reproduce", "ds-cnn-kws", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_systems_are_listed_as_json() -> None:
+    command = [sys.executable, "-m", "netwright", "systems", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "ds-cnn-kws" in [s["name"] for s in json.loads(done.stdout)["systems"]]
