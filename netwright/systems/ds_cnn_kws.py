@@ -44,7 +44,7 @@ def reference_on_core(data: Path | None, seed: int) -> Measured:
     """The published int8 network, imported and compiled, on every input."""
     x, y = _inputs(data)
     share = _accuracy(device("cortex-m4").compile(_model(data, "int8")), x, y)
-    note = "on the emulated core; LiteRT's reference kernels give the same bytes, its default ones other bytes and 90.2 %"
+    note = "on the emulated core, the bytes of LiteRT's reference kernels; its default kernels give others and 90.2 %"
     return Measured(100 * share, share >= QUALITY, note)
 
 
@@ -70,7 +70,7 @@ def flash(data: Path | None, seed: int) -> Measured:
     """Code and constants of the whole program against the bytes of the model file alone."""
     profile = device("cortex-m4").compile(_model(data, "int8")).profile()
     size = _need(data, "models", "kws_dscnn_int8.tflite").stat().st_size
-    return Measured(profile.flash_total, profile.flash_total <= size, "code included; an interpreter comes on top there")
+    return Measured(profile.flash_total, profile.flash_total <= size, "ours includes the code")
 
 
 system = System(
