@@ -15,6 +15,7 @@ from .types import Quant, Type
 
 _TYPES: dict[tuple[Any, ...], tuple[Type, ...]] = {}  # (op, *input types) -> output types
 _TYPES_LIMIT = 200_000
+MOST_DIMENSIONS = 32  # of a result, where a builder is bounded
 
 
 def result_types(op: Op, *inputs: Type | None) -> tuple[Type, ...]:
@@ -38,8 +39,9 @@ class Builder:
         graph = b.graph()
     """
 
-    def __init__(self, name: str = "net", store: Store | None = None) -> None:
+    def __init__(self, name: str = "net", store: Store | None = None, largest: int | None = None) -> None:
         self.name = name
+        self.largest = largest  # elements of one result; importers bound what a file may ask for
         self.store = store if store is not None else Store()
         self._inputs: list[Value] = []
         self._outputs: list[Value] = []
@@ -156,6 +158,8 @@ class Builder:
         except ValueError as error:
             shown = ", ".join(repr(v) for v in inputs)
             raise ValueError(f"{self._prefix}{name or op.name}: {error} [inputs: {shown}]") from None
+        if self.largest is not None:
+            self._bound(types)
         base = name or op.name
         if len(types) == 1:
             value = Value(self.unique(base), types[0])
@@ -164,6 +168,13 @@ class Builder:
         outputs = tuple(Value(self.unique(f"{base}.{i}"), t) for i, t in enumerate(types))
         self._nodes.append(Node(op, inputs, outputs))
         return outputs
+
+    def _bound(self, types: tuple[Type, ...]) -> None:
+        for type in types:
+            if len(type.shape) > MOST_DIMENSIONS:
+                raise ValueError(f"its result has {len(type.shape)} dimensions, more than {MOST_DIMENSIONS}")
+            if self.largest is not None and type.size > self.largest:
+                raise ValueError(f"its result of shape {list(type.shape)} has over {self.largest:,} elements")
 
     def output(self, *values: Value) -> None:
         """Declare the next graph outputs."""

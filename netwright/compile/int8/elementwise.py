@@ -43,6 +43,8 @@ def _operand(state: Lowering, node: Node, index: int) -> Value:
     if array is not None:
         from .lowering import quant_of
 
+        if not array.size or not np.isfinite(array).all():
+            raise UserError(f"{node.name}: its constant {value.name!r} is empty, or holds infinities or NaN")
         quant = quant_of(float(array.min()), float(array.max()))
     typed = state.b.param(
         f"{node.name}.constant", shape, dtype="int8", init=None, trainable=False, quant=quant

@@ -95,15 +95,17 @@ def linear(state: Lowering, node: Node) -> Value:
     if array is None and state.ranges is not None:
         raise UserError(f"{node.name}: the weights of a linear layer must be constant to become int8")
     array = _channels_last(state, source, array)
-    if len(x.shape) != 2:
-        x = state.b(Reshape((-1, x.shape[-1])), x, name=f"{node.name}.rows")
+    rank = len(source.shape)
+    if rank != 2:  # features are the last dimension, which an image or a sequence does not hold last
+        x = state.b(Reshape((-1, source.shape[-1])), state.first(x, rank), name=f"{node.name}.rows")
     fused = state.fuse(node)
     out = state.quant(fused.output)
     w, scale = state.weights(node.name, array, weight.shape)
     bias = state.bias(node.name, _bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
     y = state.b(QLinear(x.type.quant, out, **state.limits(fused.clamp, out)), x, w, scale, bias, name=node.name)  # type: ignore[arg-type]
-    if len(node.output.shape) != 2:
-        y = state.b(Reshape((*source.shape[:-1], weight.shape[0])), y, name=f"{node.name}.shape")
+    if rank != 2:
+        y = state.b(Reshape((-1, *node.output.shape[1:])), y, name=f"{node.name}.shape")
+        y = state.last(y, rank)
     return state.finish(fused, y)
 
 
@@ -132,6 +134,8 @@ def batch_norm(state: Lowering, node: Node) -> Value:
         scale, offset, mean, variance = parts
         factor = scale / np.sqrt(variance + np.float32(node.op.epsilon))  # type: ignore[operator]
         shift = offset - mean * factor  # type: ignore[operator]
+    if not 2 <= len(x.shape) <= 4:
+        raise UserError(f"{node.name}: int8 batch_norm has two to four dimensions, not {len(x.shape)}")
     image = x if len(x.shape) == 4 else state.b(Reshape((0, *[1] * (4 - len(x.shape)), *x.shape[1:])), x)
     fused = state.fuse(node)
     out = state.quant(fused.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,10 @@ def clamp_of(op: Op) -> Range | None:
 def quant_of(low: float, high: float) -> Quant:
     """int8 scale and zero point for reals in [low, high], widened to hold zero (Jacob et al. 2018, section 3)."""
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = float(np.float32((high - low) / 255)) if high > low else 1.0
+    with np.errstate(over="ignore"):
+        scale = float(np.float32((high - low) / 255)) or 1.0  # numbers too small for a scale are as good as zero
+    if not math.isfinite(scale):
+        raise UserError(f"numbers from {low} to {high} have no int8 scale: they must be finite float32 numbers")
     return Quant(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
@@ -163,8 +167,10 @@ class Lowering:
         w = self.b.param(f"{name}.weight", shape, dtype="int8", init=None, trainable=False)
         s = self.b.param(f"{name}.scale", shape[:1], init=None, trainable=False)
         if array is not None:
-            largest = np.abs(array.reshape(len(array), -1)).max(axis=1)
-            scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+            _need_finite(name, "weights", array)
+            largest = np.abs(array.reshape(len(array), -1)).max(axis=1, initial=0)
+            scale = (largest / 127).astype(np.float32)
+            scale[scale == 0] = 1  # zeros, or too small for a scale
             steps = np.round(array / scale.reshape(-1, *[1] * (array.ndim - 1)))
             self.b.store[w.name] = np.clip(steps, -127, 127).astype(np.int8)
             self.b.store[s.name] = scale
@@ -175,9 +181,16 @@ class Lowering:
         value = self.b.param(f"{name}.bias", scale.shape, dtype="int32", init=None, trainable=False)
         if scale.name in self.b.store:
             steps = np.asarray(self.b.store[scale.name], np.float64) * x.scale
+            if array is not None:
+                _need_finite(name, "bias", array)
             wide = np.zeros(scale.shape) if array is None else np.asarray(array, np.float64) / steps
             self.b.store[value.name] = np.clip(np.round(wide), -(2**31), 2**31 - 1).astype(np.int32)
         return value
+
+
+def _need_finite(name: str, what: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        raise UserError(f"{name}: its {what} hold infinities or numbers that are none (NaN)")
 
 
 def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
@@ -204,8 +217,14 @@ def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
         rule = RULES.get(type(node.op))
         if rule is None:
             raise UserError(f"{node.name}: {node.op.name} has no int8 form")
-        value = rule(state, node)
+        try:
+            value = rule(state, node)
+        except ValueError as error:  # of a type rule: it says what does not go together
+            raise UserError(f"{node.name}: no int8 form of {node.op.name}: {error}") from None
         state.made.setdefault(node.output, value)
+    for value in (*graph.outputs, *(held.after for held in graph.states)):
+        if value not in state.made:
+            raise UserError(f"{value.name}: a constant that is an output or a state has no int8 form")
     for held in graph.states:
         state.b.update(state.made[held.before], requantised(state, state.made[held.after], state.quant(held.before)))
     for value in graph.outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from netwright.errors import UserError
@@ -62,8 +63,8 @@ def reshape(state: Lowering, node: Node) -> Value:
     assert isinstance(op, Reshape)
     rank = len(source.shape)
     reader = state.only_reader(node.output)
-    is_flat = node.output.shape == (source.shape[0], source.type.size // source.shape[0])
-    if rank in (3, 4) and is_flat and reader is not None and isinstance(reader.op, Linear):
+    is_flat = rank in (3, 4) and node.output.shape == (source.shape[0], math.prod(source.shape[1:]))
+    if is_flat and reader is not None and isinstance(reader.op, Linear):
         state.flattened[node.output] = source
         return state.b(Reshape((0, -1)), state.x(node), name=node.name)
     x = state.first(state.x(node), rank)
@@ -128,7 +129,10 @@ def pad(state: Lowering, node: Node) -> Value:
     op, x = node.op, state.x(node)
     assert isinstance(op, Pad) and x.type.quant is not None
     half = len(op.pads) // 2
-    value = max(-128, min(127, round(op.value / x.type.quant.scale) + x.type.quant.zero))
+    if math.isnan(op.value):
+        raise UserError(f"{node.name}: it pads with what is no number (NaN)")
+    steps = max(-256.0, min(256.0, op.value / x.type.quant.scale))  # an infinity pads a max pool
+    value = max(-128, min(127, round(steps) + x.type.quant.zero))
     pads = (*_moved(op.pads[:half]), *_moved(op.pads[half:]))
     return state.b(Pad(pads, op.mode, float(value)), x, name=node.name)
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from netwright.graph import Node
 from netwright.graph.ops.index import Gather
@@ -148,7 +152,7 @@ def _layer(node: Node) -> Features:
     _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
     _, oh, ow, _ = node.output.shape
     ys, xs = (_reach(n, k, s, p, 1, o) for n, k, s, p, o in zip((h, w), op.kernel, op.stride, op.padding, (oh, ow)))
-    inside = sum(b - a for a, b in ys) * sum(b - a for a, b in xs)
+    inside = _total(ys) * _total(xs)
     taps = oh * ow * math.prod(op.kernel)
     family = "max_pool" if isinstance(op, QMaxPool) else "average_pool"
     return family, (1.0, float(oh * ow * c), float(oh * ow * c * op.kernel[0]), float(taps * c), float(inside * c))
@@ -160,11 +164,11 @@ def _conv(node: Node, op: QConv) -> Features:
     _, oh, ow, _ = node.output.shape
     ys = _reach(h, kh, op.stride[0], op.padding[0], op.dilation[0], oh)
     xs = _reach(w, kw, op.stride[1], op.padding[1], op.dilation[1], ow)
-    rows = sum(b - a for a, b in ys)
+    rows = _total(ys)
     pixels = oh * ow
     if op.groups == c == o:
         four, one = c // 4, c % 4
-        inside = rows * sum(b - a for a, b in xs)
+        inside = rows * _total(xs)
         return "depthwise", tuple(
             float(v)
             for v in (
@@ -179,7 +183,7 @@ def _conv(node: Node, op: QConv) -> Features:
             )
         )
     if op.groups > 1:
-        inside = rows * sum(b - a for a, b in xs)
+        inside = rows * _total(xs)
         return "grouped", tuple(
             float(v)
             for v in (
@@ -192,9 +196,10 @@ def _conv(node: Node, op: QConv) -> Features:
             )
         )
     four, one = o // 4, o % 4
-    lengths = [(b - a) * c for a, b in xs] if op.dilation[1] == 1 else [c for a, b in xs for _ in range(a, b)]
-    segments = rows * len(lengths)
-    quads, tails = rows * sum(n // 4 for n in lengths), rows * sum(n % 4 for n in lengths)
+    # a segment is a run of inputs that lie together: all taps of a row, or with dilation each alone
+    lengths = {taps * c: n for taps, n in xs.items()} if op.dilation[1] == 1 else {c: _total(xs)}
+    segments = rows * sum(lengths.values())
+    quads, tails = (rows * sum(part(n) * times for n, times in lengths.items()) for part in (_quads, _tail))
     # without padding every segment has one constant length; strides change what the compiler keeps in registers
     family = "conv" if not any(op.padding) else "conv_padded" if op.stride == (1, 1) else "conv_padded_strided"
     return family, tuple(
@@ -218,8 +223,8 @@ def _conv_transpose(node: Node, op: QConvTranspose) -> Features:
     _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
     o, kh, kw, _ = node.inputs[1].shape  # type: ignore[union-attr]
     _, oh, ow, _ = node.output.shape
-    rows = sum(_taps(h, kh, op.stride[0], op.padding[0], oh))
-    inside = rows * sum(_taps(w, kw, op.stride[1], op.padding[1], ow))
+    rows = _total(_taps(h, kh, op.stride[0], op.padding[0], oh))
+    inside = rows * _total(_taps(w, kw, op.stride[1], op.padding[1], ow))
     pixels, blocks, four, one = oh * ow, o // 4 + o % 4, o // 4, o % 4
     return "conv_transpose", tuple(
         float(v)
@@ -237,23 +242,56 @@ def _conv_transpose(node: Node, op: QConvTranspose) -> Features:
     )
 
 
-def _taps(size: int, kernel: int, stride: int, before: int, out: int) -> list[int]:
-    """For each position of a transposed convolution's output, how many taps meet an input."""
-    return [
-        sum((at - k) % stride == 0 and 0 <= (at - k) // stride < size for k in range(kernel))
-        for at in range(before, before + out)
-    ]
+def _taps(size: int, kernel: int, stride: int, before: int, out: int) -> Counter[int]:
+    """How many taps of a transposed convolution meet an input, and at how many positions of the output so many do."""
+
+    def at(i: np.ndarray) -> np.ndarray:
+        at = i + before
+        return np.minimum(size - 1, at // stride) - np.maximum(0, -((kernel - 1 - at) // stride)) + 1
+
+    return _counted(at, out)
 
 
-def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out: int) -> list[tuple[int, int]]:
-    """For each output position, the range of kernel taps that fall inside the input."""
-    spans = []
-    for i in range(out):
-        start = i * stride - before
-        first = max(0, -(start // dilation)) if start < 0 else 0
-        last = min(kernel, (size - start + dilation - 1) // dilation)
-        spans.append((first, max(first, last)))
-    return spans
+def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out: int) -> Counter[int]:
+    """How many of a row's (or column's) taps fall inside the input, and at how many output positions so many do."""
+
+    def at(i: np.ndarray) -> np.ndarray:
+        start = i * min(stride, _FAR) - before
+        step = min(dilation, _FAR)
+        return np.minimum(kernel, -((start - size) // step)) - np.maximum(0, -(start // step))
+
+    return _counted(at, out)
+
+
+_FAR = 1 << 41  # a stride or dilation that leaves any input at once
+_EDGE = 1 << 14  # output positions at either end that are looked at one by one
+
+
+def _counted(taps: Callable[[np.ndarray], np.ndarray], out: int) -> Counter[int]:
+    """Number of taps -> number of positions. Between two long edges all positions are taken to be as the middle one:
+    only what no microcontroller holds is that large, and the time of a cost must not grow with it."""
+    if out <= 2 * _EDGE:
+        places, middle = np.arange(out), 0
+    else:
+        middle = out - 2 * _EDGE
+        places = np.concatenate([np.arange(_EDGE), np.arange(out - _EDGE, out)])
+    numbers, times = np.unique(np.maximum(0, taps(places.astype(np.int64))), return_counts=True)
+    found = Counter(dict(zip(numbers.tolist(), times.tolist())))
+    if middle:
+        found[max(0, int(taps(np.array([out // 2], np.int64))[0]))] += middle
+    return found
+
+
+def _total(counted: Counter[int]) -> int:
+    return sum(taps * times for taps, times in counted.items())
+
+
+def _quads(length: int) -> int:
+    return length // 4
+
+
+def _tail(length: int) -> int:
+    return length % 4
 
 
 def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:

@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netwright.errors import UserError
+from netwright.errors import UserError, nearest
 
 from ..builder import Builder, live
 from ..graph import Graph
 from ..types import DTYPES
 from . import rules
 from .importer import RULES, Import, bound, input_type
-from .model import read_model
+from .model import LARGEST, read_model
 
 for _module in pkgutil.iter_modules(rules.__path__):
     importlib.import_module(f"{rules.__name__}.{_module.name}")
@@ -42,6 +42,8 @@ def from_tflite(
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     try:
         return _import(data, source, dict(shapes or {}), name or source.removesuffix(".tflite"))
+    except UserError as error:
+        raise UserError(" ".join(str(error).split())[:1000]) from None
     except (ValueError, TypeError, LookupError, ArithmeticError, struct.error, AssertionError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(f"{source}: not a usable TFLite model: {reason}") from None
@@ -50,7 +52,11 @@ def from_tflite(
 def _import(data: bytes, source: str, shapes: Mapping[str, Any], name: str) -> Graph:
     subgraphs = read_model(data)
     main = subgraphs[0]
-    imp = Import(source, subgraphs, Builder(name))
+    known = {main.tensors[i].name for i in main.inputs}
+    for key in shapes:
+        if key not in known:
+            raise UserError(f"{source}: shapes names {key!r}, which is no input of it{nearest(key, known)}")
+    imp = Import(source, subgraphs, Builder(name, largest=LARGEST), len(data))
     for index in main.inputs:
         tensor = main.tensors[index]
         if tensor.dtype not in DTYPES:

@@ -2,7 +2,8 @@
 
 Source: the FlatBuffers internals document. A table begins with a signed offset back to its vtable; the vtable lists,
 slot by slot, where each field lies in the table (0: absent, the default holds). Offsets to children point forward only,
-so a damaged file cannot send a reader round in circles.
+so a damaged file cannot send a reader round in circles; but many parents may share a child, and a small file could be
+read for ever that way. What is read is therefore counted: tables and lists may not come to more than twice the file.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ class Damaged(ValueError):
 class Table:
     """One table of a flatbuffer; fields are asked for by slot."""
 
-    __slots__ = ("_at", "_data", "_fields", "_vtable")
+    __slots__ = ("_at", "_data", "_fields", "_left", "_vtable")
 
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
+    def __init__(self, data: bytes, at: int, left: list[int]) -> None:
+        self._data, self._at, self._left = data, at, left
+        self._spend(4)
         vtable = at - int(self._number("i", at))
         if vtable < 0:
             raise Damaged(f"the table at byte {at} has its layout outside the file")
@@ -39,7 +41,13 @@ class Table:
         """The table that a buffer begins with."""
         if len(data) < 8:
             raise Damaged(f"{len(data)} bytes are too few")
-        return cls(data, struct.unpack_from("<I", data, 0)[0])
+        return cls(data, struct.unpack_from("<I", data, 0)[0], [4096 + 2 * len(data)])
+
+    def _spend(self, size: int) -> None:
+        """Count bytes that are read; `_left` is shared by all tables of a file."""
+        self._left[0] -= size
+        if self._left[0] < 0:
+            raise Damaged("its parts are shared over and over, so that they come to more than the file")
 
     def _number(self, kind: str, at: int) -> Any:
         form = _FORMATS[kind]
@@ -65,7 +73,7 @@ class Table:
     def table(self, slot: int) -> Table | None:
         """A child table."""
         at = self._field(slot)
-        return Table(self._data, self._child(at)) if at else None
+        return Table(self._data, self._child(at), self._left) if at else None
 
     def _vector(self, slot: int, itemsize: int) -> tuple[int, int]:
         """(start, count) of a vector; (0, 0) where it is absent."""
@@ -81,7 +89,7 @@ class Table:
     def tables(self, slot: int) -> list[Table]:
         """A vector of tables."""
         start, count = self._vector(slot, 4)
-        return [Table(self._data, self._child(start + 4 * i)) for i in range(count)]
+        return [Table(self._data, self._child(start + 4 * i), self._left) for i in range(count)]
 
     def numbers(self, slot: int, dtype: str) -> np.ndarray | None:
         """A vector of numbers as a read-only view of the file; None where it is absent."""
@@ -89,9 +97,12 @@ class Table:
             return None
         kind = np.dtype(dtype)
         start, count = self._vector(slot, kind.itemsize)
+        if kind.itemsize > 1:  # contents, which tensors may share, are bytes; they are not read here
+            self._spend(count * kind.itemsize)
         return np.frombuffer(self._data, kind, count, start)
 
     def text(self, slot: int) -> str:
         """A string; bytes that are no UTF-8 are replaced."""
         start, count = self._vector(slot, 1)
+        self._spend(count)
         return self._data[start : start + count].decode("utf-8", "replace")

@@ -7,6 +7,7 @@ either order, and is turned only where an operator needs the other one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ from ..graph import Value
 from ..ops.int8.elementwise import QFlip
 from ..ops.shape import Reshape, Transpose
 from ..types import Quant, Type
-from .model import LARGEST, Operator, Subgraph, Tensor
+from .model import LARGEST, Operator, Subgraph, Tensor, printable
 from .schema import ACTIVATIONS
 
 Rule = Callable[["Import", Operator], None]
@@ -33,6 +34,8 @@ CLAMPS: dict[str, tuple[float | None, float | None]] = {
     "relu_n1_to_1": (-1.0, 1.0),
     "relu_0_to_1": (0.0, 1.0),
 }  # what integer kernels take in
+MOST_BYTES = 1 << 26  # of arrays made at import, however small the file
+MOST_NODES = 100_000
 TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
@@ -59,8 +62,9 @@ def folds(*codes: str) -> Callable[[Fold], Fold]:
 class Import:
     """State of one import. `known` holds the contents of tensors that are known now; `b` builds the graph."""
 
-    def __init__(self, source: str, subgraphs: tuple[Subgraph, ...], b: Builder) -> None:
+    def __init__(self, source: str, subgraphs: tuple[Subgraph, ...], b: Builder, bytes_of_file: int) -> None:
         self.source = source
+        self.budget = MOST_BYTES + 8 * bytes_of_file  # that arrays made here may still take
         self.subgraphs = subgraphs
         self.subgraph = subgraphs[0]
         self.b = b
@@ -108,6 +112,13 @@ class Import:
         where = label(self.subgraph.tensors[op.outputs[0]]) if op.outputs else f"operator {op.place}"
         raise UserError(f"{self.source}: {op.code} ({where}): {why}")
 
+    def afford(self, op: Operator | None, size: int) -> None:
+        """Take bytes from the budget. A file may use its constants many times over, each time as new numbers."""
+        if size > self.budget:
+            where = f"{op.code} ({op.place}): " if op is not None else ""
+            raise UserError(f"{self.source}: {where}what is computed from its constants takes too much memory")
+        self.budget -= size
+
     # --- quantisation
 
     def integer(self, tensor: Tensor) -> bool:
@@ -116,15 +127,9 @@ class Import:
 
     def quant(self, op: Operator, tensor: Tensor) -> Quant:
         """The per-tensor quantisation of the int8 (int16, int32) value that stands for a tensor."""
-        if tensor.scales is None or len(tensor.scales) != 1:
-            self.refuse(op, f"{label(tensor)} has {0 if tensor.scales is None else len(tensor.scales)} scales, not one")
-        zero = int(tensor.zeros[0]) if tensor.zeros is not None and len(tensor.zeros) else 0
-        scale = float(tensor.scales[0])
-        if not (0 < scale < float("inf")):
-            self.refuse(op, f"{label(tensor)} has scale {scale}")
-        info = np.iinfo(tensor.dtype)
-        if not info.min <= zero <= info.max:
-            self.refuse(op, f"{label(tensor)} has zero point {zero}")
+        if np.dtype(tensor.dtype).kind not in "iu":
+            self.refuse(op, f"{label(tensor)} is {tensor.dtype}, which is not quantised")
+        scale, zero = quantisation(tensor)
         return Quant(scale, zero - 128 if tensor.dtype == "uint8" else zero)
 
     def need_int8(self, op: Operator, *tensors: Tensor) -> None:
@@ -198,12 +203,14 @@ class Import:
     def parameter(self, name: str, array: np.ndarray) -> Value:
         """A parameter with contents; floats are trainable."""
         data = np.ascontiguousarray(array)
+        self.afford(None, data.nbytes)
         made = self.b.param(name, data.shape, dtype=str(data.dtype), init=None, trainable=data.dtype.kind == "f")
         self.b.store[made.name] = data
         return made
 
     def _constant(self, op: Operator, tensor: Tensor) -> Value:
         array = self.known[tensor.index]
+        self.afford(op, array.nbytes)
         if not self.integer(tensor):
             return self.b.constant(array.astype(array.dtype.newbyteorder("=")), label(tensor))
         if tensor.dtype == "uint8":
@@ -243,12 +250,16 @@ class Import:
             if op.code == "SHAPE" or all(a is not None for a, i in zip(arrays, op.inputs) if i >= 0):
                 made = fold(self, op, arrays)
                 if made is not None:
+                    if made.base is None:
+                        self.afford(op, made.nbytes)
                     self.known[op.outputs[0]] = np.asarray(made)
                     return
         rule = RULES.get(op.code)
         if rule is None:
             self.refuse(op, "this operator is not supported")
         rule(self, op)
+        if len(self.b._nodes) > MOST_NODES:
+            self.refuse(op, f"the network has over {MOST_NODES:,} nodes once sequences are unrolled")
 
     def shape_of(self, index: int) -> tuple[int, ...]:
         """The shape of a tensor as far as the graph knows it better than the file, in the file's layout."""
@@ -273,8 +284,8 @@ def clamped(out: Quant, low: float | None, high: float | None) -> tuple[int, int
 
 
 def label(tensor: Tensor) -> str:
-    """A tensor's name, cut where converters join several."""
-    return tensor.name.split(";")[0][:80] or f"tensor_{tensor.index}"
+    """A tensor's name, cut where converters join several, fit to be printed."""
+    return printable(tensor.name.split(";")[0][:80]) or f"tensor_{tensor.index}"
 
 
 def fits(shape: Any) -> bool:
@@ -289,7 +300,8 @@ def bound(tensor: Tensor, source: str, shapes: Mapping[str, Any]) -> tuple[int, 
     """An input's shape: given, or the file's with an open leading dimension bound to 1."""
     given = shapes.get(tensor.name)
     if given is not None:
-        if len(given) != len(tensor.shape) or any(
+        given = (given,) if isinstance(given, int | np.integer) else tuple(given)
+        if min(given, default=1) < 1 or len(given) != len(tensor.shape) or any(
             int(g) != d for i, (g, d) in enumerate(zip(given, tensor.shape)) if i not in tensor.unknown
         ):
             raise UserError(f"{source}: input {tensor.name!r} is {list(tensor.shape)}, {list(given)} was given")
@@ -305,8 +317,23 @@ def bound(tensor: Tensor, source: str, shapes: Mapping[str, Any]) -> tuple[int, 
 
 
 def input_type(tensor: Tensor, shape: tuple[int, ...]) -> Type:
-    """The type of a graph input as the file has it."""
+    """The type of a graph input as the file has it. Raises ValueError for numbers that are no quantisation."""
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"input {tensor.name!r} of shape {list(shape)} has over {LARGEST:,} elements")
     if tensor.dtype in ("int8", "uint8", "int16") and tensor.quantised and tensor.scales is not None:
-        zero = int(tensor.zeros[0]) if tensor.zeros is not None and len(tensor.zeros) else 0
-        return Type(shape, tensor.dtype, Quant(float(tensor.scales[0]), zero))
+        return Type(shape, tensor.dtype, quantisation(tensor))
     return Type(shape, tensor.dtype)
+
+
+def quantisation(tensor: Tensor) -> Quant:
+    """The one scale and zero point of a tensor, as the file has them. Raises ValueError where they are none."""
+    if tensor.scales is None or len(tensor.scales) != 1:
+        raise ValueError(f"{label(tensor)} has {0 if tensor.scales is None else len(tensor.scales)} scales, not one")
+    zero = int(tensor.zeros[0]) if tensor.zeros is not None and len(tensor.zeros) else 0
+    scale = float(tensor.scales[0])
+    if not (0 < scale < float("inf")):
+        raise ValueError(f"{label(tensor)} has scale {scale}")
+    info = np.iinfo(tensor.dtype)
+    if not info.min <= zero <= info.max:
+        raise ValueError(f"{label(tensor)} has zero point {zero}")
+    return Quant(scale, zero)

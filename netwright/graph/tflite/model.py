@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..builder import MOST_DIMENSIONS
 from .flatbuffer import Damaged, Table
 from .schema import OPERATORS, OPTIONS, TENSOR_TYPES
 
 IDENTIFIER = b"TFL3"
-LARGEST = 1 << 30  # bytes of one tensor
+LARGEST = 1 << 30  # elements of one tensor
+LONGEST_NAME = 500
 _READABLE = frozenset(("float32", "float16", "float64", "int8", "uint8", "int16", "int32", "int64", "bool"))
 
 
@@ -78,7 +80,12 @@ def _code(table: Table) -> str:
     code = max(int(table.number(0, "b")), int(table.number(3, "i")))
     if not 0 <= code < len(OPERATORS):
         return f"operator {code}"
-    return f"CUSTOM {table.text(1)}" if OPERATORS[code] == "CUSTOM" else OPERATORS[code]
+    return f"CUSTOM {printable(table.text(1)[:80])}" if OPERATORS[code] == "CUSTOM" else OPERATORS[code]
+
+
+def printable(text: str) -> str:
+    """Text of the file, fit for a message: no control characters."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _subgraph(table: Table, codes: list[str], buffers: list[Table], data: bytes) -> Subgraph:
@@ -129,8 +136,10 @@ def _options(name: str, table: Table | None) -> dict[str, Any]:
 
 
 def _tensor(index: int, table: Table, buffers: list[Table], data: bytes) -> Tensor:
-    name = table.text(3) or f"tensor_{index}"
+    name = table.text(3)[:LONGEST_NAME] or f"tensor_{index}"
     sizes = table.numbers(0, "<i4")
+    if sizes is not None and len(sizes) > MOST_DIMENSIONS:
+        raise Damaged(f"tensor {name!r} has {len(sizes):,} dimensions, at most {MOST_DIMENSIONS} are supported")
     shape = tuple(sizes.tolist()) if sizes is not None else ()
     signature = table.numbers(7, "<i4")
     unknown = tuple(np.flatnonzero(signature < 0).tolist()) if signature is not None else ()

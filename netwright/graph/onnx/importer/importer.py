@@ -32,7 +32,7 @@ MOST_BYTES = 2**25  # of arrays made
 MOST_WORK = 2**27  # elements read and written by ops that are computed
 MOST_MACS = 2**24  # of one op that is computed
 MOST_NODES = 100_000  # of the graph
-MOST_DIMENSIONS = 32
+MOST_ELEMENTS = 1 << 36  # of one value
 LONGEST_NAME = 500
 _VIEWS = (Reshape, Transpose, Slice, Split, Expand)  # ops that NumPy computes without touching the elements
 _COSTS = {Erf: 32, Gelu: 32, TopK: 16}  # how many times an addition's cost an element takes
@@ -51,7 +51,7 @@ class Import:
     """
 
     def __init__(self, name: str, file: str, opsets: Mapping[str, int], bytes_of_file: int) -> None:
-        self.b = Builder(name)
+        self.b = Builder(name, largest=MOST_ELEMENTS)
         self.file = file
         self.opsets = dict(opsets)
         self.functions: dict[tuple[str, str], Any] = {}
@@ -78,8 +78,6 @@ class Import:
         made = self.b(op, *values, name=f"{self.label}.{op.name}")
         for value in self.b._nodes[-1].outputs:
             self.born[value] = len(self.b._nodes) - 1
-            if len(value.shape) > MOST_DIMENSIONS:
-                raise UserError(f"its result has over {MOST_DIMENSIONS} dimensions")
         return made
 
     def expanded(self, known: Known, op: Op) -> Value:

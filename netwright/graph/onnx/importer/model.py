@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...types import DTYPES, FLOATS, Type
 from ..export.exporter import onnx_module
 from .body import DAMAGE, Names, domain_of, one_line, read_body
 from .entry import Known, Sequence
-from .importer import LONGEST_NAME, Import, Located
+from .importer import LONGEST_NAME, MOST_ELEMENTS, Import, Located
 from .tensors import array_of, dtype_name
 
 OLDEST, NEWEST = 1, 28
@@ -105,6 +105,9 @@ def _graph_of(
     shapes: dict[str, int | tuple[int, ...]], constants: dict[str, Any], name: str | None,
 ) -> Graph:  # fmt: skip
     proto = model.graph
+    for text in _texts(proto):
+        if isinstance(text, bytes):  # what protobuf gives for bytes that are no UTF-8
+            raise UserError(f"it holds a name that is no UTF-8 text: {text[:40]!r}")
     im = Import((name or proto.name or "net")[:LONGEST_NAME], file, _opsets(model), size)
     im.folder = folder
     im.functions = {(domain_of(f), f.name): f for f in model.functions}
@@ -133,6 +136,22 @@ def _graph_of(
         values.append(value)
     im.b.output(*values)
     return _without_unread_params(im.b.graph())
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """Every name in an onnx.GraphProto, as protobuf gives it."""
+    yield graph.name
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            yield attribute.ref_attr_name
+            for inner in ((attribute.g,) if attribute.HasField("g") else ()) + tuple(attribute.graphs):
+                yield from _texts(inner)
 
 
 def _inputs(
@@ -181,7 +200,10 @@ def _inputs(
             continue
         if dtype not in DTYPES:
             raise UserError(f"input {value.name!r} is {dtype}, which graphs do not have ({', '.join(DTYPES)})")
-        names[value.name] = im.b.input(value.name, Type(_shape(value, shapes, symbols), dtype))
+        type = Type(_shape(value, shapes, symbols), dtype)
+        if type.size > MOST_ELEMENTS:
+            raise UserError(f"input {value.name!r} of shape {list(type.shape)[:8]} has over {MOST_ELEMENTS:,} elements")
+        names[value.name] = im.b.input(value.name, type)
 
 
 def _dimension(size: Any, what: str) -> int:

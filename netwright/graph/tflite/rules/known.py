@@ -48,15 +48,19 @@ def cut(imp: Import, op: Operator, arrays: Arrays) -> np.ndarray | None:
 
 
 @folds("PACK")
-def pack(imp: Import, op: Operator, arrays: Arrays) -> np.ndarray:
+def pack(imp: Import, op: Operator, arrays: Arrays) -> np.ndarray | None:
     """Constants side by side along a new axis."""
-    return np.stack(_present(arrays), op.options["axis"])
+    parts = _present(arrays)
+    return np.stack(parts, op.options["axis"]) if fits((sum(a.size for a in parts),)) else None
 
 
 @folds("CONCATENATION")
 def concat(imp: Import, op: Operator, arrays: Arrays) -> np.ndarray | None:
     """Constants joined."""
-    return None if imp.result(op).quantised else np.concatenate(_present(arrays), op.options["axis"])
+    parts = _present(arrays)
+    if imp.result(op).quantised or not fits((sum(a.size for a in parts),)):
+        return None
+    return np.concatenate(parts, op.options["axis"])
 
 
 @folds("GATHER")

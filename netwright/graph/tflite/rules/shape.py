@@ -13,7 +13,7 @@ from ...ops.int8.elementwise import QRelabel
 from ...ops.int8.resize import QResizeBilinear
 from ...ops.resize import Resize
 from ...ops.shape import Concat, Pad, Reshape, Slice, Split, Transpose
-from ..importer import TO_FIRST, Import, imports
+from ..importer import TO_FIRST, Import, fits, imports
 from ..model import Operator
 from .common import fused
 from .slices import strided
@@ -201,7 +201,7 @@ def _mirrored(imp: Import, op: Operator, value: Value, pairs: list[list[int]], m
     for axis, (before, after) in enumerate(pairs):
         if before or after:
             size = value.shape[axis]
-            if max(before, after) > size - (mode == "reflect"):
+            if max(before, after) > size - (mode == "reflect") or not fits((size + before + after,)):
                 imp.refuse(op, f"{before} and {after} more along an axis of size {size}")
             rows = np.pad(np.arange(size, dtype=np.int32), (before, after), mode=mode)  # type: ignore[call-overload]
             value = imp.b(Gather(axis), value, imp.b.constant(rows, f"{imp.name(op)}.rows"), name=imp.name(op))
@@ -215,7 +215,7 @@ def resize(imp: Import, op: Operator) -> None:
     height, width = imp.ints(op, 1)
     corners, centres = bool(op.options["align_corners"]), bool(op.options["half_pixel"])
     name = imp.name(op)
-    if min(height, width) < 1 or len(imp.shape_of(x.index)) != 4:
+    if min(height, width) < 1 or not fits((height, width)) or len(imp.shape_of(x.index)) != 4:
         imp.refuse(op, f"{list(imp.shape_of(x.index))} to {height} x {width}")
     if op.code == "RESIZE_NEAREST_NEIGHBOR":
         first = imp.is_first(op, 0)
