@@ -132,8 +132,9 @@ def batch_norm(state: Lowering, node: Node) -> Value:
     factor = shift = None
     if all(p is not None for p in parts):
         scale, offset, mean, variance = parts
-        factor = scale / np.sqrt(variance + np.float32(node.op.epsilon))  # type: ignore[operator]
-        shift = offset - mean * factor  # type: ignore[operator]
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            factor = scale / np.sqrt(variance + np.float32(node.op.epsilon))  # type: ignore[operator]
+            shift = offset - mean * factor  # type: ignore[operator]
     if not 2 <= len(x.shape) <= 4:
         raise UserError(f"{node.name}: int8 batch_norm has two to four dimensions, not {len(x.shape)}")
     image = x if len(x.shape) == 4 else state.b(Reshape((0, *[1] * (4 - len(x.shape)), *x.shape[1:])), x)

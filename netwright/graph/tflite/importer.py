@@ -104,8 +104,11 @@ class Import:
         return self.known[tensor.index]
 
     def ints(self, op: Operator, place: int) -> tuple[int, ...]:
-        """The contents of an input as integers."""
-        return tuple(int(v) for v in self.array(op, place).reshape(-1))
+        """The contents of an input as integers. Raises UserError where they are none."""
+        array = self.array(op, place)
+        if array.dtype.kind not in "iu":
+            self.refuse(op, f"input {place} is {array.dtype}{list(array.shape)}, not integers")
+        return tuple(array.reshape(-1).tolist())
 
     def refuse(self, op: Operator, why: str) -> NoReturn:
         """Say what cannot be taken, in one line."""
@@ -274,7 +277,8 @@ def clamped(out: Quant, low: float | None, high: float | None) -> tuple[int, int
     """Bounds in reals (None: none) as the int8 that stand for them."""
 
     def steps(real: float) -> int:
-        size = np.float32(real) / np.float32(out.scale)
+        with np.errstate(over="ignore"):
+            size = np.clip(np.float32(real) / np.float32(out.scale), -512, 512)  # further away it saturates anyhow
         return out.zero + int(np.floor(np.abs(size) + np.float32(0.5)) * np.sign(size))
 
     return (

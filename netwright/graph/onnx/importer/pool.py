@@ -143,8 +143,10 @@ def averaged(n: Call, x: Entry, windows: tuple[tuple[int, ...], ...], count: boo
         parts = _shifted(n, x, 2 + i, kernel[i], stride[i], dilation[i])
         x = reduce(lambda a, b: n(Add(), a, b), parts)
         n.im.afford(32 * (shape[2 + i] + ends[i] + ends[rank + i]), "counting what windows hold")
-        share = 1 / _counts(shape[2 + i], ends[i], ends[rank + i], kernel[i], stride[i], dilation[i], count)
-        x = n(Mul(), x, n.known(share.reshape(-1, *[1] * (rank - 1 - i)), x.dtype))
+        held = _counts(shape[2 + i], ends[i], ends[rank + i], kernel[i], stride[i], dilation[i], count)
+        if not held.all():
+            raise n.refuse("a window holds nothing but padding, which has no average")
+        x = n(Mul(), x, n.known((1 / held).reshape(-1, *[1] * (rank - 1 - i)), x.dtype))
     return x
 
 

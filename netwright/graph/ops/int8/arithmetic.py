@@ -14,6 +14,8 @@ def quantise_multiplier(real: float) -> tuple[int, int]:
     """`real` as (multiplier, shift): multiplier / 2^31 * 2^shift, multiplier in [2^30, 2^31) or 0."""
     if real == 0.0:
         return 0, 0
+    if not math.isfinite(real):
+        raise ValueError(f"a change of scale by {real}: its scales are too far apart")
     fraction, shift = math.frexp(real)
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:

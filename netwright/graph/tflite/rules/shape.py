@@ -175,6 +175,8 @@ def gather(imp: Import, op: Operator) -> None:
 def pad(imp: Import, op: Operator) -> None:
     """Zeros (the zero point), a constant, or mirrored borders."""
     x = imp.tensor(op, 0)
+    if imp.array(op, 1).dtype.kind not in "iu" or imp.array(op, 1).size % 2:
+        imp.refuse(op, f"its pads are {imp.array(op, 1).dtype}{list(imp.array(op, 1).shape)}, not pairs of integers")
     pairs = np.asarray(imp.array(op, 1)).reshape(-1, 2).tolist()
     fill = 0.0
     if op.code == "PADV2":

@@ -20,21 +20,25 @@ _ALL = np.arange(-128, 128, dtype=np.int64)
 def lookup(imp: Import, op: Operator) -> None:
     """Build the operator as a table."""
     given, out = imp.quant(op, imp.tensor(op, 0)), imp.quant(op, imp.result(op))
-    if op.code == "HARD_SWISH":
-        table = _hard_swish(given, out)
-    elif op.code == "LEAKY_RELU":
-        table = _leaky_relu(given, out, float(op.options["alpha"]))
-    elif op.code.lower() in CLAMPS:
-        table = _relu(given, out, *clamped(out, *CLAMPS[op.code.lower()]))
-    elif op.code in _REAL:
-        table = _through_floats(_REAL[op.code], given, out)
-    elif op.code == "GELU":
-        table = _through_floats(_gelu_tanh if op.options["approximate"] else _gelu, given, out)
-    else:
-        imp.refuse(op, "it has no integer form here")
+    with np.errstate(over="ignore", invalid="ignore"):  # scales too far apart are refused as multipliers
+        table = _table(imp, op, given, out)
     held = imp.b.param(f"{imp.name(op)}.table", (256,), dtype="int8", init=None, trainable=False)
     imp.b.store[held.name] = np.clip(table, -128, 127).astype(np.int8)
     imp.put(op, imp.b(QLookup(out, op.code.lower()), imp.value(op, 0), held, name=imp.name(op)))
+
+
+def _table(imp: Import, op: Operator, given: Quant, out: Quant) -> np.ndarray:
+    if op.code == "HARD_SWISH":
+        return _hard_swish(given, out)
+    if op.code == "LEAKY_RELU":
+        return _leaky_relu(given, out, float(op.options["alpha"]))
+    if op.code.lower() in CLAMPS:
+        return _relu(given, out, *clamped(out, *CLAMPS[op.code.lower()]))
+    if op.code in _REAL:
+        return _through_floats(_REAL[op.code], given, out)
+    if op.code == "GELU":
+        return _through_floats(_gelu_tanh if op.options["approximate"] else _gelu, given, out)
+    imp.refuse(op, "it has no integer form here")
 
 
 def _gelu(x: np.float32) -> float:
@@ -61,10 +65,9 @@ _REAL: dict[str, Callable[[np.float32], float | np.float32]] = {
 def _through_floats(function: Callable[[np.float32], float | np.float32], given: Quant, out: Quant) -> np.ndarray:
     """Dequantise, apply in float32, quantise with halves away from zero (TFLite `LUTPopulate`)."""
     inverse = np.float32(1) / np.float32(out.scale)
-    with np.errstate(over="ignore"):
-        reals = [np.float32(function(np.float32(given.scale) * np.float32(q - given.zero))) for q in _ALL]
+    reals = [np.float32(function(np.float32(given.scale) * np.float32(q - given.zero))) for q in _ALL]
     scaled = np.array([np.float32(r * inverse) for r in reals], np.float64)
-    scaled = np.clip(scaled, -1e6, 1e6)
+    scaled = np.clip(np.nan_to_num(scaled), -1e6, 1e6)
     return np.floor(np.abs(scaled) + 0.5) * np.sign(scaled) + out.zero
 
 
