@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Clock, Flash, Json, Latency, Model, Ram, Shape, load_model
+from .options import Clock, Constant, Flash, Json, Latency, Model, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
 
@@ -28,6 +28,7 @@ def command(
     latency: Latency = None,
     clock: Clock = None,
     shape: Shape = None,
+    constant: Constant = None,
     details: Annotated[
         bool, typer.Option("--details", help="Every broken rule with its advice; so with one device.")
     ] = False,
@@ -39,7 +40,7 @@ def command(
 
     from . import printing
 
-    graph = load_model(model, shape)
+    graph = load_model(model, shape, constant)
     floating = devices.is_float(graph)
     found: dict[str, Any] = {}
     rows = []

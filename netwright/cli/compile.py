@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .options import Clock, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
+from .options import Clock, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
 
@@ -24,6 +24,7 @@ def command(
     latency: Latency = None,
     clock: Clock = None,
     shape: Shape = None,
+    constant: Constant = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def command(
 
     from . import printing
 
-    graph = load_model(model, shape)
+    graph = load_model(model, shape, constant)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
         program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")

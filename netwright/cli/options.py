@@ -21,10 +21,15 @@ Shape = Annotated[
     list[str] | None,
     typer.Option("--shape", help="What the file leaves open: input=1,64,64,3 or, in ONNX, dimension=64. Repeatable."),
 ]
+Constant = Annotated[
+    list[str] | None,
+    typer.Option("--constant", help="An input of an ONNX model that is always the same: sr=16000. Repeatable."),
+]
 
 
-def load_model(path: str, shape: list[str] | None) -> Graph:
-    """The graph of a MODEL argument. Raises UserError for a --shape that is none, and as `netwright.load`."""
+def load_model(path: str, shape: list[str] | None, constant: list[str] | None = None) -> Graph:
+    """The graph of a MODEL argument. Raises UserError for a --shape or --constant that is none, and as
+    `netwright.load`."""
     from netwright import load
     from netwright.errors import UserError
 
@@ -38,4 +43,29 @@ def load_model(path: str, shape: list[str] | None) -> Graph:
         if not equals or not name or not numbers or min(numbers) < 1:
             raise UserError(f"--shape {given!r} is not NAME=SIZES, such as input=1,64,64,3 or batch=1")
         shapes[name] = numbers if len(numbers) > 1 else numbers[0]
-    return load(path, shapes=shapes or None)
+    constants = dict(_constant(given) for given in constant or ())
+    return load(path, shapes=shapes or None, constants=constants or None)
+
+
+def _constant(given: str) -> tuple[str, Any]:
+    """NAME=VALUE: a number, true or false, or several separated by commas."""
+    from netwright.errors import UserError
+
+    name, equals, text = given.rpartition("=")
+    values = [_number(part) for part in text.split(",")]
+    if not equals or not name or any(value is None for value in values):
+        raise UserError(f"--constant {given!r} is not NAME=VALUE, such as sr=16000 or scales=1,1,2.0,2.0")
+    return name, values if len(values) > 1 else values[0]
+
+
+def _number(text: str) -> int | float | bool | None:
+    """A Python number, or nothing where the text is none."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return None

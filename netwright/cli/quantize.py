@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Json, Model, Out, Shape, load_model
+from .options import Constant, Json, Model, Out, Shape, load_model
 
 EXAMPLES = """Examples:
 
@@ -28,6 +28,7 @@ def command(
         str, typer.Option(help="How ranges are found: minmax, or percentile, which cuts the rarest values off.")
     ] = "minmax",
     shape: Shape = None,
+    constant: Constant = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def command(
     from . import printing
     from .run import read
 
-    graph = load_model(model, shape)
+    graph = load_model(model, shape, constant)
     if not is_float(graph):
         raise UserError(f"{model}: computes in integers already; `netwright compile` takes it as it is")
     if method not in ("minmax", "percentile"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Json, Shape, load_model
+from .options import Constant, Json, Shape, load_model
 
 EXAMPLES = """Examples:
 
@@ -32,6 +32,7 @@ def command(
         typer.Option("--device", "-d", help="Where a model file is compiled for and run: a device or a board.toml."),
     ] = "host",
     shape: Shape = None,
+    constant: Constant = None,
     entry: Annotated[str, typer.Option(help="Which function of the program.")] = "infer",
     stream: Annotated[bool, typer.Option("--stream", help="Keep the state from sample to sample.")] = False,
     as_json: Json = False,
@@ -49,7 +50,7 @@ def command(
 
     if Path(model).is_file():
         with printing.working(f"compiling {model} for {device}", as_json):
-            program = devices.get(device).compile(load_model(model, shape))
+            program = devices.get(device).compile(load_model(model, shape, constant))
     else:
         program = devices.open_program(model)
     arrays = [read(path) for path in input]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, Model, Shape, load_model
+from .options import Constant, Json, Model, Shape, load_model
 
 EXAMPLES = """Examples:
 
@@ -23,6 +23,7 @@ def command(
     picture: Annotated[str | None, typer.Option("--picture", "-p", help="Draw the graph into this .svg file.")] = None,
     as_text: Annotated[bool, typer.Option("--text", help="The text form instead, which netwright reads back.")] = False,
     shape: Shape = None,
+    constant: Constant = None,
     as_json: Json = False,
 ) -> None:
     """A network layer by layer, and a picture of its graph."""
@@ -32,7 +33,7 @@ def command(
 
     from . import printing
 
-    graph = load_model(model, shape)
+    graph = load_model(model, shape, constant)
     layers = [
         {
             "name": node.name,

@@ -33,26 +33,34 @@ def save(graph: Graph, folder: str | os.PathLike[str]) -> None:
     write_text(place / GRAPH_FILE, to_text(graph))
 
 
-def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Any] | None = None) -> Graph:
+def load(
+    path: str | os.PathLike[str], *, shapes: Mapping[str, Any] | None = None, constants: Mapping[str, Any] | None = None
+) -> Graph:
     """Read a .tflite or .onnx file, or a folder that `save`, `fit` or `compile` wrote.
 
-    `shapes` binds what a model file leaves open: input name -> whole shape (ONNX: also dimension name -> size). Raises
-    UserError, in one line, for anything that cannot be read or is not supported.
+    `shapes` binds what a model file leaves open: input name -> whole shape (ONNX: also dimension name -> size).
+    `constants` (ONNX) binds inputs to numbers or arrays; they are then no inputs any more. Raises UserError, in one
+    line, for anything that cannot be read or is not supported.
     """
     place = Path(path)
     if place.is_dir():
+        if shapes or constants:
+            raise UserError(f"{place}: a graph that netwright wrote leaves nothing open: give no shapes or constants")
         return _load_folder(place)
     if not place.exists():
         raise UserError(f"{place}: no such file or folder")
     kind = _kind(place)
     if kind == "tflite":
+        if constants:
+            named = ", ".join(map(repr, sorted(constants)))
+            raise UserError(f"{place}: constants name {named}: only inputs of ONNX models are bound so")
         from .tflite import from_tflite
 
         return from_tflite(place, shapes=shapes)
     if kind == "onnx":
         from .onnx import from_onnx
 
-        return from_onnx(place, shapes=shapes)
+        return from_onnx(place, shapes=shapes, constants=constants)
     hint = _HINTS.get(place.suffix, "")
     raise UserError(f"{place}: not a model that netwright reads (.tflite, .onnx, or a folder it wrote){hint}")
 

@@ -29,12 +29,14 @@ def test_random_networks_give_the_same_bytes_in_reference_host_and_emulated_core
     assert np.array_equal(devices.get(core).compile(graph, out=tmp_path / core).run(x)[0], expected)
 
 
+@pytest.mark.parametrize("even", (False, True))
 @pytest.mark.parametrize("core", ("host", *CORES))
-def test_float_ends_give_the_same_bits_everywhere(core: str, tmp_path: Path) -> None:
+def test_float_ends_give_the_same_bits_everywhere(core: str, even: bool, tmp_path: Path) -> None:
+    """Halves go away from zero as in TFLite, or with `even` to the even number as in ONNX."""
     q, out = Quant(0.0371, -9), Quant(0.11, 5)
     b = Builder("ends")
     x = b.input("x", Type((1, 200)))
-    y = b(OPS["q_requantise"](q, out), b(OPS["quantise"](q), x))
+    y = b(OPS["q_requantise"](q, out), b(OPS["quantise"](q, even=even), x))
     b.output(b(OPS["dequantise"](out), y), b(OPS["q_arg_max"](), y))
     graph = b.graph()
     halves = np.float32(q.scale) * (np.arange(-90, 90) + 0.5).astype(np.float32)

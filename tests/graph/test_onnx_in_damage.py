@@ -159,6 +159,26 @@ def test_initialisers_whose_data_do_not_fit_are_refused() -> None:
         assert "tensor 'w'" in refused_or_read(proto)
 
 
+def test_results_of_absurd_size_are_refused() -> None:
+    large = [2**20, 2**20, 1, 4]
+    assert "elements" in refused_or_read(model([node("Expand", ["x", "s"], ["y"])], X, ["y"], {"s": huge(*large)}))
+    assert "elements" in refused_or_read(model([node("Relu", ["x"], ["y"])], [info("x", [2**31 - 1] * 2)], ["y"]))
+
+
+def test_names_that_are_no_text_are_refused() -> None:
+    data = model([node("Relu", ["input_x"], ["y"])], [info("input_x", [1, 4])], ["y"]).SerializeToString()
+    assert "no UTF-8" in refused_or_read(data.replace(b"input_x", b"input_\xff"))
+    proto = model([node("Relu", ["x"], ["y"])], X, ["y"])
+    proto.graph.name = "the_graph"
+    assert "no UTF-8" in refused_or_read(proto.SerializeToString().replace(b"the_graph", b"the_grap\x80"))
+
+
+def test_averages_of_nothing_are_refused() -> None:
+    how = {"kernel_shape": [2], "dilations": [2], "pads": [3, 3]}
+    proto = model([node("AveragePool", ["x"], ["y"], **how)], [info("x", [1, 1, 4])], ["y"], opset=19)
+    assert "nothing but padding" in refused_or_read(proto)
+
+
 def damaged(data: bytes, rnd: random.Random) -> bytes:
     """Bytes changed, dropped, doubled or cut off."""
     if rnd.random() < 0.1:

@@ -23,7 +23,8 @@ def quantise(writer: Writer, node: Node) -> Body:
             f"{node.name}: C quantises float32 to int8 with a zero point of int8, not {x.dtype} to {op.dtype} "
             f"with zero point {op.out.zero}"
         )
-    return Body(f"    nw_quantise(x0, y0, {x.type.size}, {_float(op.out.scale)}, {op.out.zero});", ("ends.h",))
+    kernel = "nw_quantise_even" if op.even else "nw_quantise"
+    return Body(f"    {kernel}(x0, y0, {x.type.size}, {_float(op.out.scale)}, {op.out.zero});", ("ends.h",))
 
 
 @emits(Dequantise)
