@@ -42,7 +42,8 @@ def corpus(data: Path | None, kinds: tuple[str, ...] = ("tflite", "onnx")) -> di
         files = [*_recorded(data), *_written()] if data is not None else list(_written())
         found["tflite"] = [_tflite(name, contents) for name, contents in files]
     if "onnx" in kinds:
-        found["onnx"] = [_onnx(name, contents) for name, contents in (*_shipped(), *_exported())]
+        # whole networks are few beside the tests of single operators: they are drawn more often
+        found["onnx"] = [_onnx(*f) for f in _operators()] + 6 * [_onnx(*f) for f in (*_shipped(), *_exported())]
     return found
 
 
@@ -75,6 +76,19 @@ def _shipped() -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*.onnx")):
         if path.stat().st_size <= LARGEST:
             yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def _operators() -> Iterator[tuple[str, bytes]]:
+    """ONNX's own tests of each operator."""
+    import warnings
+
+    from onnx.backend.test.loader import load_model_tests
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for case in load_model_tests(kind="node"):
+            if case.model.ByteSize() <= LARGEST:
+                yield case.name, case.model.SerializeToString()
 
 
 def _exported() -> Iterator[tuple[str, bytes]]:

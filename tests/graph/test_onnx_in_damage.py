@@ -21,14 +21,14 @@ SECONDS, BYTES = 5.0, 2**30
 
 
 def refused_or_read(given: Any) -> str:
-    """The one line of a refusal, or nothing; within SECONDS and BYTES."""
-    start, before, line = time.perf_counter(), memory(), ""
+    """The one line of a refusal, or nothing; within SECONDS of computing and BYTES."""
+    start, before, line = time.process_time(), memory(), ""
     try:
         from_onnx(given)
     except UserError as error:
         line = str(error)
         assert line and "\n" not in line and len(line) < 1000
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert memory() - before < BYTES
     return line
 
@@ -225,11 +225,11 @@ def test_a_thousand_damaged_models_give_a_graph_or_one_line() -> None:
     for turn in range(1000):
         base = rnd.choice(bases)
         data = damaged(base, rnd) if turn % 2 else damaged_tensors(base, rnd)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             from_onnx(data)
             read += 1
         except UserError as error:
             assert "\n" not in str(error)
-        assert time.perf_counter() - start < SECONDS
+        assert time.process_time() - start < SECONDS
     assert 50 < read < 900

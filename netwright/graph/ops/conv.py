@@ -48,6 +48,8 @@ class Conv(Op):
                 "needs [N, C, (H,) W] and as many weight dimensions"
             )
         stride, padding, dilation = self.geometry(rank)
+        if min(*stride, *dilation, self.groups) < 1:
+            raise ValueError(f"conv with stride {stride}, dilation {dilation}, {self.groups} groups: at least 1 each")
         if x.shape[1] != w.shape[1] * self.groups or w.shape[0] % self.groups:
             raise ValueError(f"conv of {x.shape[1]} channels in {self.groups} groups with weights {list(w.shape)}")
         if bias is not None and bias.shape != w.shape[:1]:

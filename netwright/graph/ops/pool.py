@@ -32,6 +32,8 @@ class _Pool(Op):
         stride, padding = self.geometry()
         if len(x.shape) != rank + 2 or rank not in (1, 2) or len(stride) != rank or len(padding) != 2 * rank:
             raise ValueError(f"{self.name} with kernel {self.kernel} of {list(x.shape)}")
+        if min(*stride, *self.kernel) < 1:
+            raise ValueError(f"{self.name} with kernel {self.kernel} and stride {stride}: at least 1 each")
         if any(max(padding[i], padding[rank + i]) >= self.kernel[i] for i in range(rank)):
             raise ValueError(f"{self.name}: padding {padding} must be smaller than the kernel {self.kernel}")
         sizes = [

@@ -19,9 +19,9 @@ from ..builder import Builder
 from ..graph import Value
 from ..ops.int8.elementwise import QFlip
 from ..ops.shape import Reshape, Transpose
-from ..types import Quant, Type
+from ..types import DTYPES, Quant, Type
 from .model import LARGEST, Operator, Subgraph, Tensor, printable
-from .schema import ACTIVATIONS
+from .schema import ACTIVATIONS, TENSOR_TYPES
 
 Rule = Callable[["Import", Operator], None]
 Fold = Callable[["Import", Operator, "list[np.ndarray | None]"], "np.ndarray | None"]
@@ -35,7 +35,8 @@ CLAMPS: dict[str, tuple[float | None, float | None]] = {
     "relu_0_to_1": (0.0, 1.0),
 }  # what integer kernels take in
 MOST_BYTES = 1 << 26  # of arrays made at import, however small the file
-MOST_NODES = 100_000
+MOST_NODES = 50_000
+_WITHOUT_OUTPUTS = ("ASSIGN_VARIABLE", "CALL_ONCE")
 TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
@@ -103,11 +104,12 @@ class Import:
             self.refuse(op, f"input {place} ({label(tensor)}) must be a constant")
         return self.known[tensor.index]
 
-    def ints(self, op: Operator, place: int) -> tuple[int, ...]:
-        """The contents of an input as integers. Raises UserError where they are none."""
+    def ints(self, op: Operator, place: int, count: int | None = None) -> tuple[int, ...]:
+        """The contents of an input as `count` integers. Raises UserError where they are none."""
         array = self.array(op, place)
-        if array.dtype.kind not in "iu":
-            self.refuse(op, f"input {place} is {array.dtype}{list(array.shape)}, not integers")
+        if array.dtype.kind not in "iu" or (count is not None and array.size != count):
+            wanted = "integers" if count is None else "one integer" if count == 1 else f"{count} integers"
+            self.refuse(op, f"input {place} is {array.dtype}{list(array.shape)}, not {wanted}")
         return tuple(array.reshape(-1).tolist())
 
     def refuse(self, op: Operator, why: str) -> NoReturn:
@@ -130,7 +132,7 @@ class Import:
 
     def quant(self, op: Operator, tensor: Tensor) -> Quant:
         """The per-tensor quantisation of the int8 (int16, int32) value that stands for a tensor."""
-        if np.dtype(tensor.dtype).kind not in "iu":
+        if tensor.dtype not in DTYPES or DTYPES[tensor.dtype].kind not in "iu":
             self.refuse(op, f"{label(tensor)} is {tensor.dtype}, which is not quantised")
         scale, zero = quantisation(tensor)
         return Quant(scale, zero - 128 if tensor.dtype == "uint8" else zero)
@@ -155,6 +157,13 @@ class Import:
         if not 0 <= code < len(ACTIVATIONS):
             self.refuse(op, f"unknown fused activation {code}")
         return ACTIVATIONS[code]
+
+    def wanted(self, op: Operator, option: str, default: str) -> str:
+        """The element type that an option names; `default` where it names none."""
+        code = int(op.options[option])
+        if not 0 <= code < len(TENSOR_TYPES) or (code and TENSOR_TYPES[code] not in DTYPES):
+            self.refuse(op, f"results of element type {code} are not supported")
+        return TENSOR_TYPES[code] if code else default
 
     # --- our side
 
@@ -247,7 +256,9 @@ class Import:
 
     def run(self, op: Operator) -> None:
         """Compute an operator now where its inputs are known, else build it."""
-        fold = FOLDS.get(op.code)
+        if not op.outputs and op.code not in _WITHOUT_OUTPUTS:
+            self.refuse(op, "it has no outputs")
+        fold = FOLDS.get(op.code) if op.inputs else None
         if fold is not None and len(op.outputs) == 1:
             arrays = [self.known.get(i) if i >= 0 else None for i in op.inputs]
             if op.code == "SHAPE" or all(a is not None for a, i in zip(arrays, op.inputs) if i >= 0):
@@ -296,8 +307,10 @@ def fits(shape: Any) -> bool:
     """Whether an array of this shape may be made at import."""
     size = 1
     for n in shape:
+        if n < 0:
+            return False
         size *= int(n)
-    return 0 <= size <= LARGEST >> 6
+    return size <= LARGEST >> 6
 
 
 def bound(tensor: Tensor, source: str, shapes: Mapping[str, Any]) -> tuple[int, ...]:

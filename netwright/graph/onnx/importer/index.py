@@ -225,7 +225,7 @@ def one_hot(n: Call) -> Entry:
 @imports("Compress")
 def compress(n: Call) -> Entry:
     """Rows where a known condition holds."""
-    x, condition = n.x(0), n.array(1)
+    x, _, condition = n.x(0), n.x(1), n.array(1)
     axis = n.integer("axis")
     assert condition is not None
     rows = np.flatnonzero(condition.reshape(-1))
@@ -248,6 +248,7 @@ def non_zero(n: Call) -> np.ndarray:
 @imports("Unique")
 def unique(n: Call) -> tuple[np.ndarray, ...]:
     """How many there are depends on the contents, which must be known."""
+    n.x(0)  # refused where it is left out
     x, axis = n.array(0), n.integer("axis")
     assert x is not None
     axis = None if axis is None else n.axis(axis, x.ndim)

@@ -118,7 +118,10 @@ def constant(n: Call) -> Entry:
     """A tensor, a number or a list of numbers."""
     for name, dtype in _NUMBERS.items():
         if name in n.attributes:
-            return n.known(n.attributes[name], dtype)
+            value = n.attributes[name]
+            if not isinstance(value, int | float | tuple):
+                raise n.refuse(f"its {name} is no number")
+            return n.known(value, dtype)
     value = n.attributes.get("value")
     if not isinstance(value, np.ndarray):
         kinds = ", ".join(n.attributes) or "nothing"

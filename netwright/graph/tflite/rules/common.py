@@ -29,6 +29,8 @@ def operands(imp: Import, op: Operator) -> tuple[list[Value], bool]:
 
     They are where one of them exists in no other order, every other is as large or a constant, and none is quantised.
     """
+    if len(op.inputs) != 2 or min(op.inputs) < 0:
+        imp.refuse(op, f"it has {len(op.inputs)} inputs, not two")
     places = range(len(op.inputs))
     shapes = [imp.shape_of(i) for i in op.inputs]
     rank = max(map(len, shapes))

@@ -131,6 +131,8 @@ def svdf(imp: Import, op: Operator) -> None:
             imp.refuse(op, f"memory of {memory.dtype} with weights over time of {time.dtype}")
         kept = imp.quant(op, memory)
         given = imp.array(op, 3) if bias is not None else np.zeros(units, np.int32)
+        if given.dtype != np.int32:
+            imp.refuse(op, f"its bias is {given.dtype}, not int32")
         before = imp.b.state(
             label(memory), Type((value.shape[0], filters * span), memory.dtype, kept), float(kept.zero)
         )
@@ -140,7 +142,7 @@ def svdf(imp: Import, op: Operator) -> None:
         )  # fmt: skip
         weights = [
             imp.b.constant(a, f"{name}.{n}")
-            for a, n in ((w, "features"), (imp.array(op, 2), "time"), (given.astype(np.int32), "bias"))
+            for a, n in ((w, "features"), (imp.array(op, 2), "time"), (given, "bias"))
         ]
         made: Any = imp.b(q, value, before, *weights, name=name)
         y, after = made

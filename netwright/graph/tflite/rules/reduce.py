@@ -13,7 +13,6 @@ from ...ops.reduce import ArgMax, ReduceMax, ReduceMean, ReduceMin, ReduceSum
 from ...ops.softmax import LogSoftmax, Softmax
 from ..importer import Import, imports
 from ..model import Operator
-from ..schema import TENSOR_TYPES
 
 _FLOAT = {"MEAN": ReduceMean, "SUM": ReduceSum, "REDUCE_MAX": ReduceMax, "REDUCE_MIN": ReduceMin}
 
@@ -76,8 +75,8 @@ def softmax(imp: Import, op: Operator) -> None:
 def arg_max(imp: Import, op: Operator) -> None:
     """The first of equals, as int32 or int64."""
     x = imp.tensor(op, 0)
-    (axis,) = imp.ints(op, 1)
-    wanted = TENSOR_TYPES[op.options["output_type"]] if op.options["output_type"] else imp.result(op).dtype
+    (axis,) = imp.ints(op, 1, 1)
+    wanted = imp.wanted(op, "output_type", imp.result(op).dtype)
     kind: Op = QArgMax(axis) if imp.integer(x) else ArgMax(axis)
     y = imp.b(kind, imp.value(op, 0), name=imp.name(op))
     imp.put(op, y if y.dtype == wanted else imp.b(Cast(wanted), y, name=f"{imp.name(op)}.cast"))

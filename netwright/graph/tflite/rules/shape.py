@@ -46,7 +46,7 @@ def reshape(imp: Import, op: Operator) -> None:
 def wanted_shape(imp: Import, op: Operator, given: tuple[int, ...]) -> tuple[int, ...]:
     """The result shape of RESHAPE, SQUEEZE or EXPAND_DIMS."""
     if op.code == "EXPAND_DIMS":
-        (axis,) = imp.ints(op, 1)
+        (axis,) = imp.ints(op, 1, 1)
         axis = axis + len(given) + 1 if axis < 0 else axis
         if not 0 <= axis <= len(given):
             imp.refuse(op, f"axis {axis} for a tensor of rank {len(given)}")
@@ -85,7 +85,7 @@ def transpose(imp: Import, op: Operator) -> None:
 def concat(imp: Import, op: Operator) -> None:
     """Integer parts must share the result's scale, as TFLite's int8 kernel demands."""
     result = imp.result(op)
-    rank = len(imp.shape_of(op.inputs[0]))
+    rank = len(imp.shape_of(imp.tensor(op, 0).index))
     axis = op.options["axis"] + (rank if op.options["axis"] < 0 else 0)
     name = imp.name(op)
     if imp.integer(result):
@@ -107,6 +107,7 @@ def concat(imp: Import, op: Operator) -> None:
 @imports("PACK")
 def pack(imp: Import, op: Operator) -> None:
     """A new axis, then a join."""
+    imp.tensor(op, 0)  # there is one at least
     parts = []
     for place in range(len(op.inputs)):
         value = imp.value(op, place)
@@ -126,7 +127,7 @@ def split(imp: Import, op: Operator) -> None:
     if op.code == "UNPACK":
         axis = op.options["axis"]
     else:
-        (axis,) = imp.ints(op, 0 if op.code == "SPLIT" else 2)
+        (axis,) = imp.ints(op, 0 if op.code == "SPLIT" else 2, 1)
     axis = axis + rank if axis < 0 else axis
     if not 0 <= axis < rank:
         imp.refuse(op, f"axis {axis} of a tensor of rank {rank}")
@@ -214,7 +215,7 @@ def _mirrored(imp: Import, op: Operator, value: Value, pairs: list[list[int]], m
 def resize(imp: Import, op: Operator) -> None:
     """Rows and columns as TFLite's reference kernels choose them."""
     x = imp.tensor(op, 0)
-    height, width = imp.ints(op, 1)
+    height, width = imp.ints(op, 1, 2)
     corners, centres = bool(op.options["align_corners"]), bool(op.options["half_pixel"])
     name = imp.name(op)
     if min(height, width) < 1 or not fits((height, width)) or len(imp.shape_of(x.index)) != 4:
