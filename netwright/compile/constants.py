@@ -11,10 +11,13 @@ from . import dead
 LARGEST_BYTES = 1 << 26
 
 
-def fold(graph: Graph) -> Graph:
-    """Evaluate nodes whose inputs are all fixed parameters with contents, up to 64 MiB a result."""
+def fold(graph: Graph, *, trainable: bool = False) -> Graph:
+    """Evaluate nodes whose inputs are all fixed parameters with contents, up to 64 MiB a result.
+
+    With `trainable`, nodes that depend on trained parameters alone too; the results are fixed from then on.
+    """
     known: dict[Value, np.ndarray] = {
-        p.value: graph.store.read(p) for p in graph.params if not p.trainable and graph.store.has(p)
+        p.value: graph.store.read(p) for p in graph.params if (trainable or not p.trainable) and graph.store.has(p)
     }
     folded = False
 

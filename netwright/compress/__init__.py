@@ -7,6 +7,6 @@ report = layer_errors(graph, int8, samples)      # where quantisation loses most
 
 from __future__ import annotations
 
-from .quantise import layer_errors, observe, quantise
+from .quantise import integer_inputs, layer_errors, observe, quantise
 
-__all__ = ["layer_errors", "observe", "quantise"]
+__all__ = ["integer_inputs", "layer_errors", "observe", "quantise"]

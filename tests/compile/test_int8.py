@@ -7,7 +7,7 @@ import pytest
 
 from netwright import spaces
 from netwright.compile import fake_quantise, int8
-from netwright.compress import layer_errors, observe, quantise
+from netwright.compress import integer_inputs, layer_errors, observe, quantise
 from netwright.compress.quantise import prepared
 from netwright.errors import UserError
 from netwright.graph import OPS, Builder, Graph, Type
@@ -18,14 +18,13 @@ def with_weights(graph: Graph, seed: int = 0) -> Graph:
 
 
 def logits(graph: Graph, quantised: Graph, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float logits, and those of the int8 network as reals."""
-    given = OPS["quantise"](quantised.inputs[0].type.quant).numpy(
-        np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x
-    )
-    (codes,) = quantised.run(given)
+    """Float logits, and those of the int8 network as reals, both as the int8 network lays them out."""
+    (codes,) = quantised.run(*integer_inputs(graph, quantised, x))
     quant = quantised.outputs[0].type.quant
     assert quant is not None
-    return graph.run(x)[0], (codes.astype(float) - quant.zero) * quant.scale
+    order = int8.places(prepared(graph))[graph.outputs[0].name].order
+    real = graph.run(x)[0]
+    return real.transpose(order) if order else real, (codes.astype(float) - quant.zero) * quant.scale
 
 
 @pytest.mark.parametrize(
@@ -74,21 +73,12 @@ def test_an_op_without_an_int8_form_is_refused_by_name() -> None:
         int8.lower(b.graph())
 
 
-@pytest.mark.parametrize("axis", [1, 2])
-def test_softmax_along_another_axis_than_the_last_is_refused_by_name(axis: int) -> None:
-    b = Builder("net")
-    b.output(b(OPS["softmax"](axis), b.input("x", Type((1, 3, 4, 5))), name="odd.one"))
-    with pytest.raises(UserError, match=r"odd\.one: int8 softmax is along the last axis only"):
-        int8.lower(b.graph())
-
-
 def test_a_transposed_convolution_that_has_no_int8_form_is_refused_by_name() -> None:
-    for op in (OPS["conv_transpose"](dilation=(2, 2)), OPS["conv_transpose"](groups=2)):
-        b = Builder("net")
-        x = b.input("x", Type((1, 4, 5, 5)))
-        b.output(b(op, x, b.param("w", (4, 3, 3, 3)), name="odd.one"))
-        with pytest.raises(UserError, match=r"odd\.one: int8 conv_transpose has one group, no dilation"):
-            int8.lower(b.graph())
+    b = Builder("net")
+    x = b.input("x", Type((1, 4, 5, 5)))
+    b.output(b(OPS["conv_transpose"](dilation=(2, 2)), x, b.param("w", (4, 3, 3, 3)), name="odd.one"))
+    with pytest.raises(UserError, match=r"odd\.one: int8 conv_transpose has no dilation"):
+        int8.lower(b.graph())
 
 
 @pytest.mark.parametrize("rank", [3, 4])
@@ -107,7 +97,6 @@ def test_what_classifiers_end_in_stays_near_its_float_network(kind: str, rank: i
     graph = with_weights(b.graph())
     data = rng.standard_normal((16, *x.shape[1:])).astype(np.float32)
     real, near = logits(graph, quantise(graph, data), data)
-    near = np.moveaxis(near, -1, 1) if real.ndim > 2 else near
     assert real.shape == near.shape
     assert np.abs(real - near).max() < 0.03 * np.abs(real).max()
 
@@ -123,7 +112,7 @@ def test_arg_max_finds_the_same_place_along_every_axis(axis: int, keepdims: bool
     quantised = quantise(graph, data)
     codes = OPS["quantise"](quantised.inputs[0].type.quant).numpy(np.ascontiguousarray(np.moveaxis(data, 1, -1)))
     (found,), (expected,) = quantised.run(codes), graph.run(data)
-    found = np.moveaxis(found, -1, 1) if found.ndim > 2 else found
+    found = np.moveaxis(found, -1, 1) if keepdims else found
     assert found.dtype == np.int32 and np.array_equal(found, expected)
 
 

@@ -307,6 +307,14 @@ def _quantised() -> list[Case]:
             (row, np.zeros((3, 24), np.int16), int8(8, 12), int8(8, 3).astype(np.int16), np.zeros(4, np.int32)),
             (a, Quant(0.001, 0)), onnx=False, **exact,
         ),
+        Case(
+            ops.QGroupNorm(2, True, 1e-3, 0.0001, a, Quant(0.03, 4)),
+            (image, (8000 * real(4)).astype(np.int16), (9e6 * real(4)).astype(np.int32)), (a,), steps=1, **exact,
+        ),
+        Case(
+            ops.QGroupNorm(1, False, 1e-3, 0.0001, a, Quant(0.03, 4), -90, 100),
+            (row, (8000 * real(12)).astype(np.int16), (9e6 * real(12)).astype(np.int32)), (a,), steps=1, **exact,
+        ),
         Case(ops.QSoftmax(c, dtype="int16"), (row,), (c,), steps=2, **exact),
         Case(ops.DynamicQuantise(), (real(3, 20),), gradient=False),
         Case(ops.DynamicQuantise(symmetric=True), (real(2, 4, 5),), gradient=False),

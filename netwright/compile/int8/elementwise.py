@@ -2,80 +2,131 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from netwright.errors import UserError
 from netwright.graph import OPS, Node, Op, Quant, Value
-from netwright.graph.ops.binary import Add, Mul, Sub
-from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRequantise, QSub
+from netwright.graph.ops.binary import Add, Mul, Pow, Sub
+from netwright.graph.ops.int8.elementwise import QAdd, QLookup, QMul, QRelabel, QRequantise, QSub
 from netwright.graph.ops.unary import Clip, Relu, _Unary
 
-from .lowering import Lowering, Range, clamp_of, lowers
+from .lowering import Lowering, clamp_of, lowers
 
 _INTEGER = {Add: QAdd, Sub: QSub, Mul: QMul}
 
 
 @lowers(Add, Sub, Mul)
-def binary(state: Lowering, node: Node) -> Value:
+def binary(state: Lowering, node: Node) -> None:
     """Operands in their own scales; a constant operand is quantised by its own range."""
-    x, y = _operand(state, node, 0), _operand(state, node, 1)
-    if len(x.shape) != len(y.shape):
-        raise UserError(
-            f"{node.name}: int8 {node.op.name} of ranks {len(x.shape)} and {len(y.shape)}: reshape one first"
-        )
+    if isinstance(node.op, Mul) and node.inputs[0] is node.inputs[1]:
+        _table(state, node, "square", np.square)
+    elif not (isinstance(node.op, Mul) and _relabelled(state, node)):
+        _of_two(state, node)
+
+
+def _of_two(state: Lowering, node: Node) -> None:
+    rank, last = len(node.output.shape), state.together(node)
     fused = state.fuse(node)
     out = state.quant(fused.output)
+    x, y = (_operand(state, node, i, rank, last) for i in (0, 1))
     op = _INTEGER[type(node.op)](x.type.quant, y.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type, index]
-    return state.finish(fused, state.b(op, x, y, name=node.name))
+    state.finish(fused, state.b(op, x, y, name=node.name), last)
 
 
-def _operand(state: Lowering, node: Node, index: int) -> Value:
+def _operand(state: Lowering, node: Node, index: int, rank: int, last: bool) -> Value:
     value = node.inputs[index]
     assert value is not None
-    if value in state.made:
-        return state.made[value]
+    if state.has(value):
+        return state.operand(value, rank, last)
+    return state.fixed(node, index, rank, last, array=_reached(state, node, index))
+
+
+def _reached(state: Lowering, node: Node, index: int) -> np.ndarray | None:
+    """A constant operand; in a sum, no further than it takes to drive the result out of its range.
+
+    Masks hold minus infinity, or numbers as good as it, which would leave no steps to the others.
+    """
+    value, other = node.inputs[index], node.inputs[1 - index]
     array = state.graph.constant(value)
-    rank = len(node.output.shape)
-    shape = (1,) * (rank - len(value.shape)) + value.shape
-    if rank in (3, 4):  # constants follow their partners to channels last
-        shape = (shape[0], *shape[2:], shape[1])
-    quant = Quant(1.0, 0)
-    if array is not None:
-        from .lowering import quant_of
-
-        if not array.size or not np.isfinite(array).all():
-            raise UserError(f"{node.name}: its constant {value.name!r} is empty, or holds infinities or NaN")
-        quant = quant_of(float(array.min()), float(array.max()))
-    typed = state.b.param(
-        f"{node.name}.constant", shape, dtype="int8", init=None, trainable=False, quant=quant
-    )
-    if array is not None:
-        full = array.reshape((1,) * (rank - array.ndim) + array.shape)
-        full = np.moveaxis(full, 1, -1) if rank in (3, 4) else full
-        state.b.store[typed.name] = np.clip(np.round(full / quant.scale) + quant.zero, -128, 127).astype(np.int8)
-    return typed
+    if array is None or state.ranges is None or other is None or isinstance(node.op, Mul):
+        return array
+    low, high = state.range(node.output)
+    least, most = state.range(other)
+    if isinstance(node.op, Add):
+        return np.clip(array, low - most, high - least)
+    return np.clip(array, least - high, most - low) if index == 1 else np.clip(array, low + least, high + most)
 
 
-def _clamp(state: Lowering, node: Node) -> Value:
+def _relabelled(state: Lowering, node: Node) -> bool:
+    """A product with one positive number is the same integers in another scale: nothing to compute or to lose."""
+    for place in (0, 1):
+        value, x = node.inputs[place], node.inputs[1 - place]
+        array = state.graph.constant(value)
+        if array is None or x is None or not state.has(x) or x.shape != node.output.shape or not array.size:
+            continue
+        number = float(array.reshape(-1)[0])
+        if not (array == number).all() or not 1e-12 < number < 1e12 or _is_clamped(state, node):
+            continue
+        last = state.is_last(x)
+        given = state.form(x, last)
+        assert given.type.quant is not None
+        scale = float(np.float32(given.type.quant.scale * number)) if state.ranges is not None else 1.0
+        state.put(node.output, state.b(QRelabel(Quant(scale, given.type.quant.zero)), given, name=node.name), last)
+        return True
+    return False
+
+
+def _is_clamped(state: Lowering, node: Node) -> bool:
+    """Whether an activation follows that a product takes in for free."""
+    reader = state.only_reader(node.output)
+    return reader is not None and clamp_of(reader.op) is not None
+
+
+def _clamp(state: Lowering, node: Node) -> None:
     """A clamp that no layer took in: a change of scale that saturates."""
-    x = state.x(node)
+    value = node.inputs[0]
+    assert value is not None
+    last = state.has(value) and state.is_last(value)
+    x = state.x(node, last=last)
     out = state.quant(node.output)
     clamp = clamp_of(node.op)
-    return state.b(QRequantise(x.type.quant, out, **state.limits(clamp, out)), x, name=node.name)  # type: ignore[arg-type]
+    q = QRequantise(x.type.quant, out, **state.limits(clamp, out))  # type: ignore[arg-type]
+    state.put(node.output, state.b(q, x, name=node.name), last)
 
 
-def _lookup(state: Lowering, node: Node) -> Value:
+def _lookup(state: Lowering, node: Node) -> None:
     """All 256 results, computed with the float reference."""
-    x = state.x(node)
+    _table(state, node, node.op.name, node.op.numpy)
+
+
+@lowers(Pow)
+def power(state: Lowering, node: Node) -> None:
+    """A constant exponent, or a constant base, makes it a function of one operand."""
+    for place in (0, 1):
+        array, other = state.graph.constant(node.inputs[place]), node.inputs[1 - place]
+        if array is not None and array.size == 1 and other is not None and other.shape == node.output.shape:
+            number = array.reshape(-1)[0]
+            to_it = partial(np.power, number) if place == 0 else lambda x, n=number: np.power(x, n)
+            _table(state, node, "power", to_it, 1 - place)
+            return
+    raise ValueError("one operand must be a constant number")
+
+
+def _table(state: Lowering, node: Node, function: str, values: object, index: int = 0) -> None:
+    value = node.inputs[index]
+    assert value is not None and callable(values)
+    last = state.has(value) and state.is_last(value)
+    x = state.x(node, index, last=last)
     out, given = state.quant(node.output), x.type.quant
     assert given is not None
     table = state.b.param(f"{node.name}.table", (256,), dtype="int8", init=None, trainable=False)
     if state.ranges is not None:
         reals = (np.arange(-128, 128, dtype=np.float32) - given.zero) * np.float32(given.scale)
         with np.errstate(all="ignore"):
-            values = np.nan_to_num(np.asarray(node.op.numpy(reals), np.float64))
-        state.b.store[table.name] = np.clip(np.round(values / out.scale) + out.zero, -128, 127).astype(np.int8)
-    return state.b(QLookup(out, node.op.name), x, table, name=node.name)
+            made = np.nan_to_num(np.asarray(values(reals), np.float64), posinf=1e38, neginf=-1e38)
+        state.b.store[table.name] = np.clip(np.round(made / out.scale) + out.zero, -128, 127).astype(np.int8)
+    state.put(node.output, state.b(QLookup(out, function), x, table, name=node.name), last)
 
 
 def _register() -> None:
@@ -86,4 +137,4 @@ def _register() -> None:
 
 
 _register()
-__all__ = ["Range", "binary"]
+__all__ = ["binary"]

@@ -10,18 +10,23 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Op, Quant, Type, Value, expand_all
+from netwright.graph.op import Composite
 from netwright.graph.ops.activation import Relu6
+from netwright.graph.ops.int8.elementwise import QRequantise
 from netwright.graph.ops.norm import BatchNorm
-from netwright.graph.ops.shape import Reshape, Transpose
+from netwright.graph.ops.quantise import Cast
+from netwright.graph.ops.shape import Expand
 from netwright.graph.ops.unary import Clip, Relu
+from netwright.graph.types import FLOATS
 
-from .. import batchnorm, dead
+from .. import batchnorm, constants, dead
+from .layout import TO_LAST, Layouts, input_order
+from .spelling import spelled, spells
 
 Range = tuple[float, float]
-Rule = Callable[["Lowering", Node], Value]
+Rule = Callable[["Lowering", Node], None]
 RULES: dict[type[Op], Rule] = {}
-TO_LAST = {4: (0, 2, 3, 1), 3: (0, 2, 1)}  # [N, C, H, W] -> [N, H, W, C]; [N, C, W] -> [N, W, C]
-TO_FIRST = {4: (0, 3, 1, 2), 3: (0, 2, 1)}
+ADVICE = "express it with other ops, or compile the float network"
 
 
 def lowers(*ops: type[Op]) -> Callable[[Rule], Rule]:
@@ -36,13 +41,13 @@ def lowers(*ops: type[Op]) -> Callable[[Rule], Rule]:
 
 
 def lowerable(op: Op) -> bool:
-    """Whether an int8 form of this op exists; a composite's may be that of its parts."""
-    return type(op) in RULES
+    """Whether an int8 form of this op may exist; a composite's may be that of its parts."""
+    return type(op) in RULES or spells(op) or isinstance(op, Composite)
 
 
 def expanded(graph: Graph) -> Graph:
-    """Composites that have no rule of their own, taken apart."""
-    return expand_all(graph, lambda op: type(op) not in RULES)
+    """Composites that have no rule of their own taken apart, ops that are others in disguise spelled as those."""
+    return spelled(expand_all(graph, lambda op: type(op) not in RULES))
 
 
 def clamp_of(op: Op) -> Range | None:
@@ -72,37 +77,91 @@ class Fused:
     clamp: Range | None
 
 
-class Lowering:
-    """State of one lowering: `b` builds the int8 graph; `made` maps a float value to its int8 value.
-
-    A rank-4 or rank-3 float value [N, C, ...] is represented channels last.
-    """
+class Lowering(Layouts):
+    """State of one lowering: `b` builds the int8 graph; see `Layouts` for how its values lie."""
 
     def __init__(self, graph: Graph, ranges: Mapping[str, Range] | None) -> None:
+        super().__init__(Builder(graph.name))
         self.graph = graph
         self.ranges = ranges
-        self.b = Builder(graph.name)
-        self.made: dict[Value, Value] = {}
         self.taken: set[Node] = set()  # activations that a layer took in
         self.flattened: dict[Value, Value] = {}  # float vectors that a linear layer reads -> the image they were
-        self._turns: dict[Value, tuple[Value, tuple[int, ...]]] = {}  # a turned value -> what it was turned from, how
+        self.unknown: set[Value] = set()  # worked out from weights that have no contents yet
         self._kept = {*graph.outputs, *(s.after for s in graph.states)}
 
-    def x(self, node: Node, index: int = 0) -> Value:
-        """The int8 value of a node's input."""
+    def is_constant(self, value: Value | None) -> bool:
+        """Whether a value is a weight, or follows from weights alone."""
+        return value in self.graph.param_of or value in self.unknown
+
+    def x(self, node: Node, index: int = 0, *, last: bool) -> Value:
+        """The int8 value of a node's input in this layout; a constant is quantised by its own range."""
         value = node.inputs[index]
         assert value is not None
-        if value not in self.made:
-            raise UserError(f"{node.name}: {node.op.name} of the constant {value.name!r} has no int8 form")
-        return self.made[value]
+        if not self.has(value):
+            return self.fixed(node, index, len(value.shape), last)
+        return self.form(value, last)
+
+    def fixed(
+        self, node: Node, index: int, rank: int, last: bool, quant: Quant | None = None, array: np.ndarray | None = None
+    ) -> Value:
+        """A constant operand as int8 of `rank` dimensions in this layout, in `quant` or by its own range.
+
+        `array` stands in for its contents.
+        """
+        value = node.inputs[index]
+        assert value is not None
+        if not self.is_constant(value):
+            raise UserError(f"{node.name}: nothing made {value.name!r} before {node.op.name} reads it")
+        if array is None:
+            array = self.graph.constant(value)
+        if array is not None and self.ranges is None:
+            array = np.nan_to_num(array)  # only the structure counts
+        shape = (1,) * (rank - len(value.shape)) + value.shape
+        moved = last and rank in TO_LAST
+        kept = tuple(shape[i] for i in TO_LAST[rank]) if moved else shape
+        if array is not None and (not array.size or np.isnan(array).any() or (quant is None and np.isinf(array).any())):
+            raise UserError(f"{node.name}: its constant {value.name!r} is empty, or holds infinities or NaN")
+        if array is not None and quant is None:
+            quant = quant_of(float(array.min()), float(array.max()))
+        quant = quant or Quant(1.0, 0)
+        typed = self.b.param(f"{node.name}.constant", kept, dtype="int8", init=None, trainable=False, quant=quant)
+        if array is not None:
+            full = np.asarray(array, np.float64).reshape(shape)
+            full = full.transpose(TO_LAST[rank]) if moved else full
+            self.b.store[typed.name] = np.clip(np.round(full / quant.scale) + quant.zero, -128, 127).astype(np.int8)
+        return typed
+
+    def shared(self, node: Node, index: int, rank: int, last: bool, quant: Quant) -> Value:
+        """An operand of a node in the quantisation that it shares with the others."""
+        value = node.inputs[index]
+        assert value is not None
+        if not self.has(value):
+            return self.fixed(node, index, rank, last, quant)
+        return self.requantised(self.operand(value, rank, last), quant)
+
+    def whole(self, node: Node, index: int) -> Value:
+        """An input of whole numbers or truth values, in its own order and dtype."""
+        value = node.inputs[index]
+        assert value is not None
+        if not self.has(value):
+            array = self.graph.constant(value)
+            if array is None:
+                self.put(value, self.b.param(value.name, value.shape, dtype=value.dtype, init=None, trainable=False))
+            else:
+                self.put(value, self.b.constant(array, value.name, value.dtype))
+        made = self.form(value, False)
+        return made if made.dtype == value.dtype else self.b(Cast(value.dtype), made, name=f"{made.name}.wide")
 
     def quant(self, value: Value) -> Quant:
         """The quantisation chosen for a float value."""
-        if self.ranges is None:
-            return Quant(1.0, 0)
+        return Quant(1.0, 0) if self.ranges is None else quant_of(*self.range(value))
+
+    def range(self, value: Value) -> Range:
+        """The range that calibration found for a float value. Raises UserError where it found none."""
+        assert self.ranges is not None
         if value.name not in self.ranges:
             raise UserError(f"{value.name}: no range was observed for it; calibrate with data that reaches it")
-        return quant_of(*self.ranges[value.name])
+        return self.ranges[value.name]
 
     def fuse(self, node: Node) -> Fused:
         """Take in a clamp that alone reads this node's output, and, where only structure counts, a batch norm."""
@@ -129,38 +188,18 @@ class Lowering:
             return {}
         low = max(-128, round(clamp[0] / out.scale) + out.zero) if clamp[0] > -float("inf") else -128
         high = min(127, round(clamp[1] / out.scale) + out.zero) if clamp[1] < float("inf") else 127
-        return {"low": low, "high": max(low, high)}
+        return {"low": min(low, 127), "high": max(min(low, 127), high)}
 
-    def finish(self, fused: Fused, value: Value) -> Value:
+    def finish(self, fused: Fused, value: Value, last: bool = False) -> None:
         """Record the result of a layer under the value that its activation made."""
-        self.made[fused.output] = value
-        return value
+        self.put(fused.output, value, last)
 
-    def first(self, value: Value, rank: int) -> Value:
-        """A channels-last int8 value turned channels first, free where only one order exists."""
-        permutation = TO_FIRST.get(rank)
-        return self.turned(value, permutation, f"{value.name}.nchw") if permutation is not None else value
-
-    def last(self, value: Value, rank: int) -> Value:
-        """A channels-first int8 value turned channels last."""
-        permutation = TO_LAST.get(rank)
-        return self.turned(value, permutation, f"{value.name}.nhwc") if permutation is not None else value
-
-    def turned(self, value: Value, permutation: tuple[int, ...], name: str) -> Value:
-        """Axes in another order; turns after one another become one, and one that changes nothing none."""
-        source, before = self._turns.get(value, (value, tuple(range(len(value.shape)))))
-        whole = tuple(before[i] for i in permutation)
-        if whole == tuple(range(len(whole))):
-            return source
-        moved = tuple(source.shape[i] for i in whole)
-        if [n for n in moved if n != 1] == [n for n in source.shape if n != 1]:
-            kept = (0, *moved[1:]) if whole[0] == 0 else moved
-            made = self.b(Reshape(kept), source, name=name) if moved != source.shape else source
-        else:
-            made = self.b(Transpose(whole), source, name=name)
-        if made is not source:
-            self._turns[made] = (source, whole)
-        return made
+    def requantised(self, value: Value, quant: Quant) -> Value:
+        """An int8 value in another quantisation."""
+        if value.type.quant == quant:
+            return value
+        assert value.type.quant is not None
+        return self.b(QRequantise(value.type.quant, quant), value, name=f"{value.name}.requantised")
 
     def weights(self, name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> tuple[Value, Value]:
         """int8 weights and their scales [O], symmetric, one scale for each index of axis 0."""
@@ -195,74 +234,104 @@ def _need_finite(name: str, what: str, array: np.ndarray) -> None:
 
 def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
     """The int8 form of a float graph; see the package's manual."""
-    graph = expanded(graph)
+    return _lowered(graph, ranges)[0]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an int8 graph holds a float value: the int8 value's name, and the order of its axes (None: as they are)."""
+
+    name: str
+    order: tuple[int, ...] | None
+
+
+def places(graph: Graph) -> dict[str, Placed]:
+    """float value's name -> what stands for it in any int8 form of this (prepared) graph."""
+    return _lowered(graph, None)[1]
+
+
+def _lowered(graph: Graph, ranges: Mapping[str, Range] | None) -> tuple[Graph, dict[str, Placed]]:
+    graph = _folded(expanded(_folded(graph)))
     if ranges is not None:
         graph = batchnorm.fold(dead.eliminate(graph))
     state = Lowering(graph, ranges)
     for value in graph.inputs:
-        rank = len(value.shape)
-        permutation = input_order(graph, value)
-        shape = tuple(value.shape[i] for i in permutation) if permutation else value.shape
-        given = state.b.input(value.name, Type(shape, "int8", state.quant(value)))
-        state.made[value] = given if permutation or rank not in TO_LAST else state.last(given, rank)
+        state.put(value, state.b.input(value.name, _type(state, value)), input_order(graph, value) is not None)
     for held in graph.states:
-        permutation = TO_LAST.get(len(held.before.shape))
-        shape = tuple(held.before.shape[i] for i in permutation) if permutation else held.before.shape
-        quant = state.quant(held.before)
-        initial = float(np.clip(round(held.initial / quant.scale) + quant.zero, -128, 127))
-        state.made[held.before] = state.b.state(held.name, Type(shape, "int8", quant), initial)
+        type = _type(state, held.before)
+        initial = held.initial
+        if type.quant is not None:
+            initial = float(np.clip(round(initial / type.quant.scale) + type.quant.zero, -128, 127))
+        last = input_order(graph, held.before) is not None
+        state.put(held.before, state.b.state(held.name, type, initial), last)
     for node in graph.nodes:
-        if node in state.taken:
-            continue
-        rule = RULES.get(type(node.op))
-        if rule is None:
-            raise UserError(f"{node.name}: {node.op.name} has no int8 form")
-        try:
-            value = rule(state, node)
-        except ValueError as error:  # of a type rule: it says what does not go together
-            raise UserError(f"{node.name}: no int8 form of {node.op.name}: {error}") from None
-        state.made.setdefault(node.output, value)
-    for value in (*graph.outputs, *(held.after for held in graph.states)):
-        if value not in state.made:
-            raise UserError(f"{value.name}: a constant that is an output or a state has no int8 form")
+        if node not in state.taken:
+            _lower_node(state, node)
     for held in graph.states:
-        state.b.update(state.made[held.before], requantised(state, state.made[held.after], state.quant(held.before)))
-    for value in graph.outputs:
-        maker = graph.producers.get(value)
-        rank = len(value.shape)
-        own = maker is not None and turns(maker, TO_LAST.get(rank))
-        state.b.output(state.first(state.made[value], rank) if own else state.made[value])
-    return dead.eliminate(state.b.graph())
+        if not state.has(held.after):
+            raise UserError(f"{held.name}: a state that becomes a constant has no int8 form; leave it out")
+        before = state.form(held.before, state.is_last(held.before))
+        after = state.form(held.after, state.is_last(held.before))
+        if before.type.quant is not None:
+            after = state.requantised(after, before.type.quant)
+        state.b.update(before, after)
+    for index, value in enumerate(graph.outputs):
+        state.b.output(_given(state, value, index))
+    found = {v.name: Placed(*_place(state, v)) for v in graph.values() if state.has(v)}
+    return dead.eliminate(state.b.graph()), found
 
 
-def input_order(graph: Graph, value: Value) -> tuple[int, ...] | None:
-    """How a float input's axes are turned in the int8 form: channels last, or not at all (None).
-
-    An input that is turned channels first before anything else reads it, as in an imported channels-last network, is
-    what its user calls it already and stays so.
-    """
-    rank = len(value.shape)
-    readers = graph.consumers.get(value, ())
-    turned = [turns(n, TO_FIRST.get(rank)) for n in readers]
-    return None if turned and all(turned) else TO_LAST.get(rank)
+def _folded(graph: Graph) -> Graph:
+    """What follows from weights alone, worked out."""
+    from_weights = (n.inputs and all(v is None or v in graph.param_of for v in n.inputs) for n in graph.nodes)
+    return constants.fold(graph, trainable=True) if any(from_weights) else graph
 
 
-def turns(node: Node, permutation: tuple[int, ...] | None) -> bool:
-    """Whether a node puts its input's axes in this order, by a transpose or, where only one order exists, a reshape."""
-    x = node.inputs[0]
-    if permutation is None or x is None or len(x.shape) != len(permutation):
-        return False
-    if isinstance(node.op, Reshape):
-        same = [n for n in x.shape if n != 1] == [x.shape[i] for i in permutation if x.shape[i] != 1]
-        return same and node.output.shape == tuple(x.shape[i] for i in permutation)
-    return isinstance(node.op, Transpose) and node.op.permutation == permutation
+def _type(state: Lowering, value: Value) -> Type:
+    """How an input or state is held: reals as int8 in the layout of their readers, all else as it is."""
+    if value.dtype not in FLOATS:
+        return value.type
+    order = input_order(state.graph, value)
+    shape = tuple(value.shape[i] for i in order) if order else value.shape
+    return Type(shape, "int8", state.quant(value))
 
 
-def requantised(state: Lowering, value: Value, quant: Quant) -> Value:
-    """`value` in another quantisation."""
-    from netwright.graph.ops.int8.elementwise import QRequantise
+def _given(state: Lowering, value: Value, index: int) -> Value:
+    """An output as it was made; a constant one becomes a copy that lives in the arena."""
+    if state.has(value):
+        return state.form(value, state.is_last(value))
+    node = Node(Expand(value.shape), (value,), (Value(f"output.{index}", value.type),))
+    floating = value.dtype in FLOATS
+    made = state.fixed(node, 0, len(value.shape), False) if floating else state.whole(node, 0)
+    return state.b(node.op, made, name=f"{value.name}.copy")
 
-    if value.type.quant == quant:
-        return value
-    assert value.type.quant is not None
-    return state.b(QRequantise(value.type.quant, quant), value, name=f"{value.name}.requantised")
+
+def _place(state: Lowering, value: Value) -> tuple[str, tuple[int, ...] | None]:
+    last = state.is_last(value)
+    return state.form(value, last).name, TO_LAST[len(value.shape)] if last else None
+
+
+def _lower_node(state: Lowering, node: Node) -> None:
+    """Apply the rule of a node. Raises UserError naming it where there is none, or its operands are beyond it."""
+    if node.inputs and all(v is None or state.is_constant(v) for v in node.inputs):
+        state.unknown.update(node.outputs)
+        return
+    if not any(v is not None and v.dtype in FLOATS for v in (*node.inputs, *node.outputs)):
+        _copied(state, node)
+        return
+    rule = RULES.get(type(node.op))
+    if rule is None:
+        raise UserError(f"{node.name}: {node.op.name} has no int8 form; {ADVICE}")
+    try:
+        rule(state, node)
+    except ValueError as error:
+        reason = str(error).partition(" [inputs:")[0]
+        raise UserError(f"{node.name}: no int8 form of {node.op.name}: {reason}; {ADVICE}") from None
+
+
+def _copied(state: Lowering, node: Node) -> None:
+    """What computes on whole numbers or truth values stays as it is."""
+    given = [state.whole(node, i) if v is not None else None for i, v in enumerate(node.inputs)]
+    made = state.b(node.op, *given, name=node.name)
+    for value, result in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
+        state.put(value, result)

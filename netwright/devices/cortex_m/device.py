@@ -21,7 +21,7 @@ from netwright.graph.files import write_text
 
 from ..c import CSource, generate, prepared
 from ..c.toolchain import build, cache_folder, version
-from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, samples
+from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
 from .board import Board
@@ -49,6 +49,17 @@ class CortexM(Device):
     def lower(self, graph: Graph) -> Graph:
         """The int8 form; of a float graph its structure only (quantise it for the real one)."""
         return int8.lower(graph) if is_float(graph) else graph
+
+    def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
+        broken = super().refused(graph, options)
+        if broken or not is_float(graph):
+            return broken
+        try:
+            self.lowered(graph)
+        except UserError as error:  # an op that has an integer form, but not with these attributes or operands
+            where, _, what = str(error).partition(": ")
+            return [Violation("M1", where, what, "replace it by ops that have one")]
+        return []
 
     def _cost(self, lowered: Graph) -> Profile:
         table = coefficients(self.board.core)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from .common import need_same_dtype, scalar, torch_module, unbroadcast
 
 @dataclass(frozen=True)
 class _Binary(Op):
+    in_place: ClassVar[bool] = True
+
     def types(self, x: Type, y: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_same_dtype(self.name, x, y)
         if x.dtype == "bool":

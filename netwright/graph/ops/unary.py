@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ _ERF = np.frompyfunc(math.erf, 1, 1)
 
 @dataclass(frozen=True)
 class _Unary(Op):
+    in_place: ClassVar[bool] = True
+
     def types(self, x: Type) -> tuple[Type, ...]:  # type: ignore[override]
         need_float(x, self.name)
         return (x,)
