@@ -174,6 +174,13 @@ def test_impossible_quantisations_are_refused(scale: object, zero: int, words: s
     handled(one("ADD", "int8", [tensor((1, 4)), tensor((1, 4))], T((1, 4), "int8", scale, zero), "AddOptions"), words)
 
 
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -0.5])
+def test_impossible_scales_of_weights_are_refused(scale: float) -> None:
+    held = constant(np.ones((4, 4), np.int8), [0.1, scale, 0.1, 0.1])
+    given = [tensor((1, 4)), held, constant(np.zeros(4, np.int32), 5e-4)]
+    handled(one("FULLY_CONNECTED", "int8", given, tensor((1, 4)), "FullyConnectedOptions"), "negative or no numbers")
+
+
 @pytest.mark.parametrize("code", ["LEAKY_RELU", "RELU", "RELU6", "HARD_SWISH", "LOGISTIC", "TANH", "ELU", "GELU", "ADD"])
 def test_scales_too_far_apart_say_so(code: str) -> None:
     kind = {"LEAKY_RELU": "LeakyReluOptions", "GELU": "GeluOptions", "ADD": "AddOptions"}.get(code, "")

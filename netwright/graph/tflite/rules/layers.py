@@ -51,6 +51,8 @@ def weight_of(imp: Import, op: Operator, tensor: Tensor) -> tuple[np.ndarray, in
         imp.refuse(op, f"its weights {label(tensor)} must be constants")
     if tensor.scales is None or not len(tensor.scales) or tensor.dtype not in ("int8", "uint8"):
         imp.refuse(op, f"its weights {label(tensor)} are {tensor.dtype}, not int8 or uint8 with scales")
+    if not (np.isfinite(tensor.scales).all() and (tensor.scales >= 0).all()):
+        imp.refuse(op, f"its weights {label(tensor)} have scales that are negative or no numbers")
     zeros = tensor.zeros if tensor.zeros is not None and len(tensor.zeros) else np.zeros(1, np.int64)
     if len({int(z) for z in zeros}) > 1:
         imp.refuse(op, f"its weights {label(tensor)} have different zero points")

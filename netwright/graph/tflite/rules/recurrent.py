@@ -62,7 +62,7 @@ def _integer(imp: Import, op: Operator, value: Value, h: Tensor, c: Tensor) -> V
     imp.need_int8(op, h, imp.result(op))
     if c.dtype != "int16" or c.scales is None or len(c.scales) != 1:
         imp.refuse(op, f"its cell state is {c.dtype}, not int16 with one scale")
-    power = float(np.log2(c.scales[0]))
+    power = float(np.log2(imp.quant(op, c).scale))
     if power != round(power):
         imp.refuse(op, f"its cell state's scale {c.scales[0]} is no power of two")
     hidden = imp.subgraph.tensors[op.intermediates[4]] if len(op.intermediates) > 4 else imp.result(op)
@@ -125,7 +125,9 @@ def svdf(imp: Import, op: Operator) -> None:
         if imp.activation(op) not in ("none", "relu"):
             imp.refuse(op, f"a fused {imp.activation(op)} has no integer form")
         w, zero = weight_of(imp, op, features)
-        if zero or features.scales is None or time.scales is None or memory.dtype not in ("int8", "int16"):
+        if time.scales is None or not np.isfinite(time.scales).all():
+            imp.refuse(op, f"its weights {label(time)} have no scale")
+        if zero or features.scales is None or memory.dtype not in ("int8", "int16"):
             imp.refuse(op, "its weights must be symmetric and quantised, its memory int8 or int16")
         if memory.dtype != time.dtype:
             imp.refuse(op, f"memory of {memory.dtype} with weights over time of {time.dtype}")
