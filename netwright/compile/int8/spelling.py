@@ -119,7 +119,8 @@ def _quotient(speller: Speller, b: Builder, node: Node, inputs: Inputs) -> Value
     x, y = inputs
     divisor = speller.constant(node, 1)
     if divisor is not None and divisor.all():
-        inverse = b.constant(np.reciprocal(divisor), f"{node.name}.factor", y.dtype)
+        with np.errstate(over="ignore"):  # what is not finite is refused where it is quantised
+            inverse = b.constant(np.reciprocal(divisor), f"{node.name}.factor", y.dtype)
     else:
         if speller.number(node, 0) == 1.0 and node.output.shape == y.shape:
             return b(Reciprocal(), y, name=node.name)
