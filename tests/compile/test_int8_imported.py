@@ -28,10 +28,12 @@ BOUNDS = {  # dB of the worst output
     "UNet": 45, "VggBN": 42, "ViTTiny": 27, "WaveNet": 31,
 }  # fmt: skip
 WITHOUT_TRANSPOSES = (
-    "BidirectionalGru", "ConvNeXtBlock", "DenseNetBlock", "DepthwiseSeparable", "DiffusionBlock", "InvertedResidualSE",
+    "Autoencoder", "BidirectionalGru", "ConvNeXtBlock", "DenseNetBlock", "DepthwiseSeparable", "DiffusionBlock", "InvertedResidualSE",
     "LstmClassifier", "Mlp", "PlainConvNet", "ResNetBlock", "TextClassifier", "UNet", "VggBN", "WaveNet",
 )  # fmt: skip
-MOST_TRANSPOSES = {"MlpMixer": 3, "SwinWindow": 4, "GptDecoder": 4, "ViTTiny": 6, "TransformerEncoder": 12}
+MOST_TRANSPOSES = {
+    "SuperResolution": 1, "ShuffleNetBlock": 2, "MlpMixer": 3, "SwinWindow": 4, "GptDecoder": 4, "TransformerEncoder": 12,
+}  # fmt: skip
 
 
 def samples(example: tuple[torch.Tensor, ...]) -> list[np.ndarray]:
@@ -190,6 +192,49 @@ def test_norms_keep_their_digits_where_variances_differ_much(kind: str, shape: t
     b.output(b(op, *((x, scale) if kind == "rms_norm" else (x, scale, bias)), name="y"))
     sizes = rng.uniform(1, 20, (8, *[1] * (len(shape) - 1)))
     near(b.graph(), (spread * sizes * rng.standard_normal((8, *shape[1:]))).astype("f"), bound=25)
+
+
+@pytest.mark.parametrize(
+    "cut, turn, join",
+    [
+        ((0, 3, 4, 6, 5), (0, 2, 1, 3, 4), (0, 12, 6, 5)),
+        ((0, 3, 2, 2, 6, 5), (0, 1, 4, 2, 5, 3), (0, 3, 12, 10)),
+        ((0, 4, 3, 30), (0, 2, 1, 3), (0, 12, 6, 5)),
+        ((0, 12, 3, 2, 5), (0, 1, 3, 2, 4), (0, 24, 15)),
+    ],
+)
+def test_shuffles_between_convolutions_are_one_turn(
+    cut: tuple[int, ...], turn: tuple[int, ...], join: tuple[int, ...]
+) -> None:
+    b, rng = Builder("net"), np.random.default_rng(0)
+    x = b.input("x", Type((1, 2, 6, 5)))
+    y = b(OPS["conv"](), x, b.param("w", (12, 2, 1, 1)))
+    y = b(OPS["reshape"](join), b(OPS["transpose"](turn), b(OPS["reshape"](cut), y)))
+    b.output(b(OPS["conv"](), y, b.param("v", (4, y.shape[1], *[1] * (len(y.shape) - 2))), name="y"))
+    graph = b.graph()
+    graph = graph.with_store(graph.store.initialise(graph, 0))
+    quantised = near(graph, rng.standard_normal((8, 2, 6, 5)).astype("f"), bound=30)
+    assert sum(n.op.name == "transpose" for n in quantised.nodes) == 1
+
+
+@pytest.mark.parametrize("device", ["host", "cortex-m0plus", "cortex-m4"])
+def test_samples_that_are_written_into_a_graph_are_all_computed(device: str, tmp_path: Path) -> None:
+    b, rng = Builder("net"), np.random.default_rng(0)
+    x = b.input("x", Type((3, 4, 7, 6)))
+    y = b(OPS["conv"](), x, b.param("w", (8, 4, 3, 3)))
+    y = b(OPS["conv"]((1, 1), (1, 1, 1, 1), groups=8), y, b.param("d", (8, 1, 3, 3)))
+    y = b(OPS["group_norm"](2), b(OPS["average_pool"]((2, 2), (2, 2)), y), b.param("s", (8,)), b.param("t", (8,)))
+    y = b(OPS["max_pool"]((2, 1)), b(OPS["conv_transpose"]((2, 2)), y, b.param("u", (8, 2, 3, 3))))
+    b.output(b(OPS["layer_norm"](), y), b(OPS["resize"]((5, 5), "linear"), y))
+    graph = b.graph()
+    graph = graph.with_store(graph.store.initialise(graph, 0))
+    data = rng.standard_normal((5, 3, 4, 7, 6)).astype("f")
+    quantised = near(graph, data, bound=24)
+    given = integer_inputs(graph, quantised, data)
+    found = devices.get(device).compile(quantised, out=tmp_path).run(*given)
+    for i in range(len(data)):
+        for ours, theirs in zip(quantised.run(given[0][i]), found, strict=True):
+            assert np.array_equal(ours, theirs[i])
 
 
 def test_a_graph_that_mixes_the_samples_of_a_batch_is_calibrated_sample_by_sample() -> None:

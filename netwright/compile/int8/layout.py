@@ -18,7 +18,7 @@ from netwright.graph.types import FLOATS
 
 TO_LAST = {4: (0, 2, 3, 1), 3: (0, 2, 1)}  # [N, C, H, W] -> [N, H, W, C]; [N, C, W] -> [N, W, C]
 TO_FIRST = {4: (0, 3, 1, 2), 3: (0, 2, 1)}
-_SPATIAL = (Conv, ConvTranspose, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, Resize, BatchNorm, GroupNorm)
+SPATIAL = (Conv, ConvTranspose, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, Resize, BatchNorm, GroupNorm)
 _ROWS = (Linear, Matmul, LayerNorm, RMSNorm)
 
 
@@ -132,7 +132,7 @@ def _holds_rows(graph: Graph, value: Value) -> bool:
         x = waiting.pop()
         for node in graph.consumers.get(x, ()):
             op: Op = node.op
-            if isinstance(op, _SPATIAL):
+            if isinstance(op, SPATIAL):
                 return False
             if isinstance(op, _ROWS):
                 found = True

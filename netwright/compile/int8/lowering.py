@@ -86,6 +86,7 @@ class Lowering(Layouts):
         self.ranges = ranges
         self.taken: set[Node] = set()  # activations that a layer took in
         self.flattened: dict[Value, Value] = {}  # float vectors that a linear layer reads -> the image they were
+        self.unflattened: set[Value] = set()  # float vectors that lie as the image that they become does
         self.unknown: set[Value] = set()  # worked out from weights that have no contents yet
         self._kept = {*graph.outputs, *(s.after for s in graph.states)}
 
@@ -277,7 +278,7 @@ def _lowered(graph: Graph, ranges: Mapping[str, Range] | None) -> tuple[Graph, d
         state.b.update(before, after)
     for index, value in enumerate(graph.outputs):
         state.b.output(_given(state, value, index))
-    found = {v.name: Placed(*_place(state, v)) for v in graph.values() if state.has(v)}
+    found = {v.name: Placed(*_place(state, v)) for v in graph.values() if state.has(v) and v not in state.unflattened}
     return dead.eliminate(state.b.graph()), found
 
 

@@ -8,10 +8,11 @@ from netwright.graph import Node, Value
 from netwright.graph.ops.int8.conv import QLinear
 from netwright.graph.ops.int8.matmul import QMatmul
 from netwright.graph.ops.linear import Linear, Matmul
-from netwright.graph.ops.shape import Reshape
+from netwright.graph.ops.shape import Reshape, Split
 
 from .layers import constant_bias, need_constant
-from .lowering import Lowering, lowers
+from .layout import SPATIAL, TO_LAST
+from .lowering import Lowering, clamp_of, lowers
 
 
 @lowers(Linear)
@@ -20,7 +21,11 @@ def linear(state: Lowering, node: Node) -> None:
     weight, source = node.inputs[1], node.inputs[0]
     assert weight is not None and source is not None
     array = _channels_last(state, source, need_constant(state, node, weight))
-    _rows(state, node, array, weight.shape, constant_bias(state, node))
+    bias = constant_bias(state, node)
+    order = _image_order(state, node)
+    if order is not None:
+        array, bias = (a[order] if a is not None else None for a in (array, bias))
+    _rows(state, node, array, weight.shape, bias)
 
 
 @lowers(Matmul)
@@ -56,6 +61,24 @@ def _rows(
         lead = (-1, *source.shape[1:-1]) if len(source.shape) > 1 else ()
         y = state.b(Reshape((*lead, shape[0])), y, name=f"{node.name}.shape")
     state.finish(fused, y)
+
+
+def _image_order(state: Lowering, node: Node) -> np.ndarray | None:
+    """The order of outputs that lie channels last, where they become an image that convolutions read."""
+    value = node.output
+    reader = state.only_reader(value)
+    if reader is not None and clamp_of(reader.op) is not None:
+        value, reader = reader.output, state.only_reader(reader.output)
+    if reader is None or not isinstance(reader.op, Reshape):
+        return None
+    shape, readers = reader.output.shape, state.graph.consumers.get(reader.output, ())
+    if len(value.shape) != 2 or len(shape) not in TO_LAST or shape[0] != value.shape[0]:
+        return None
+    if not all(isinstance(n.op, (*SPATIAL, Split)) and n.inputs[0] is reader.output for n in readers):
+        return None
+    state.unflattened.add(value)
+    order = np.arange(value.shape[1]).reshape(shape[1:])
+    return order.transpose(*range(1, order.ndim), 0).reshape(-1)
 
 
 def _channels_last(state: Lowering, source: Value, array: np.ndarray | None) -> np.ndarray | None:

@@ -19,6 +19,7 @@ from netwright.graph.ops.shape import Concat, Expand, Pad, Reshape, Slice, Split
 
 from .layout import TO_LAST, keeps_memory
 from .lowering import Lowering, lowers
+from .shuffle import shuffled
 
 
 def _pool2d(
@@ -61,12 +62,18 @@ def global_pool(state: Lowering, node: Node) -> None:
 @lowers(Reshape)
 def reshape(state: Lowering, node: Node) -> None:
     """Elements keep their own order. Channels may stay last where they stay channels, and where a linear layer reads
-    the result, which permutes its weights instead."""
+    or made them, which permutes its weights instead."""
     source, shape = node.inputs[0], node.output.shape
     assert source is not None
     op = node.op
     assert isinstance(op, Reshape)
+    if source in state.unflattened:
+        kept = (0, *(shape[i] for i in TO_LAST[len(shape)][1:]))
+        state.put(node.output, state.b(Reshape(kept), state.form(source, False), name=node.name), last=True)
+        return
     if state.is_last(source):
+        if shuffled(state, node):
+            return
         reader = state.only_reader(node.output)
         flat = shape == (source.shape[0], math.prod(source.shape[1:]))
         if flat and reader is not None and isinstance(reader.op, Linear):

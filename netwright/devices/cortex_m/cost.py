@@ -87,7 +87,9 @@ def features(node: Node) -> Features | None:
         return _FAMILIES.get(type(op), "move"), (1.0, float(sum(v.type.size for v in node.outputs)))
     made = _MEMORY.get(key)
     if made is None:
-        made = _MEMORY[key] = _layer(node)
+        family, values = _layer(node)
+        samples = 1 if isinstance(op, QLinear) else node.output.shape[0]  # images are taken one after the other
+        made = _MEMORY[key] = family, tuple(samples * v for v in values)
     return made
 
 

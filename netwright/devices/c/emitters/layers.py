@@ -29,6 +29,17 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, in
     return ", ".join(names), sum(a.nbytes for a in arrays.values())
 
 
+def each_sample(node: Node, call: str) -> str:
+    """A kernel's call for one sample, for every sample there is."""
+    x, y = node.inputs[0], node.output
+    assert x is not None
+    n = x.shape[0]
+    if n == 1:
+        return f"    {call}"
+    one = call.replace("(x0, y0,", f"(x0 + n * {x.type.size // max(n, 1)}, y0 + n * {y.type.size // max(n, 1)},")
+    return f"    for (int32_t n = 0; n < {n}; n++)\n        {one}"
+
+
 @emits(QConv)
 def conv(writer: Writer, node: Node) -> Body:
     op = node.op
@@ -63,7 +74,8 @@ def conv(writer: Writer, node: Node) -> Body:
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     kernel = "nw_depthwise" if depthwise else "nw_conv" if op.groups == 1 else "nw_conv_grouped"
     groups = f", {op.groups}" if kernel == "nw_conv_grouped" else ""
-    body = f"    const nw_conv_shape s = {{{fields}}};\n    {kernel}(x0, y0, {names}, s{groups});"
+    call = each_sample(node, f"{kernel}(x0, y0, {names}, s{groups});")
+    body = f"    const nw_conv_shape s = {{{fields}}};\n{call}"
     return Body(body, ("depthwise.h" if depthwise else "conv.h",), size)
 
 
@@ -92,7 +104,8 @@ def conv_transpose(writer: Writer, node: Node) -> Body:
     }
     names, size = _constants(writer, node, weights)
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
-    body = f"    const nw_transpose_shape s = {{{fields}}};\n    nw_conv_transpose(x0, y0, {names}, s);"
+    call = each_sample(node, f"nw_conv_transpose(x0, y0, {names}, s);")
+    body = f"    const nw_transpose_shape s = {{{fields}}};\n{call}"
     return Body(body, ("conv_transpose.h",), size)
 
 

@@ -6,6 +6,7 @@ from netwright.graph import Node
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 
 from ..source import Body, Writer, emits
+from .layers import each_sample
 
 
 @emits(QMaxPool, QAveragePool)
@@ -30,4 +31,5 @@ def pool(writer: Writer, node: Node) -> Body:
     }
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     kernel = "nw_max_pool" if isinstance(op, QMaxPool) else "nw_average_pool"
-    return Body(f"    const nw_pool_shape s = {{{fields}}};\n    {kernel}(x0, y0, s);", ("pool.h",))
+    call = each_sample(node, f"{kernel}(x0, y0, s);")
+    return Body(f"    const nw_pool_shape s = {{{fields}}};\n{call}", ("pool.h",))
