@@ -2,6 +2,7 @@
 
 ranges = observe(graph, samples)                 # value name -> (low, high)
 int8 = quantise(graph, samples)                  # post-training, per-channel weights, TFLite's arithmetic
+codes = integer_inputs(graph, int8, samples)     # what the int8 network takes, in its layout
 report = layer_errors(graph, int8, samples)      # where quantisation loses most
 """
 

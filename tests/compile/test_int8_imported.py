@@ -194,6 +194,17 @@ def test_norms_keep_their_digits_where_variances_differ_much(kind: str, shape: t
     near(b.graph(), (spread * sizes * rng.standard_normal((8, *shape[1:]))).astype("f"), bound=25)
 
 
+@pytest.mark.parametrize("alphas, op", [(1, "q_lookup"), (3, "q_prelu")])
+def test_prelu_written_as_a_choice_is_one_layer(alphas: int, op: str) -> None:
+    b, rng = Builder("net"), np.random.default_rng(0)
+    x = b.input("x", Type((1, 3, 6, 5)))
+    alpha = b.constant(rng.uniform(0.1, 0.4, (alphas, 1, 1)).astype("f"), "alpha")
+    positive = b(OPS["greater"](), x, b.constant(np.float32(0), "zero"))
+    b.output(b(OPS["where"](), positive, x, b(OPS["mul"](), x, alpha)))
+    quantised = near(b.graph(), rng.standard_normal((8, 3, 6, 5)).astype("f"), bound=38)
+    assert [n.op.name for n in quantised.nodes] == [op]
+
+
 @pytest.mark.parametrize(
     "cut, turn, join",
     [

@@ -100,3 +100,12 @@ def test_the_plan_is_safe_on_branching_networks() -> None:
         made = plan(graph)
         assert made.bound <= made.bytes <= 1.05 * made.bound + 8, (seed, made.bytes, made.bound)
         assert np.all([o % ALIGNMENT == 0 for o in made.offsets])
+
+
+def test_float_elementwise_layers_write_over_operands_that_die_there() -> None:
+    b = Builder("net")
+    x, row = b.input("x", Type((1, 50))), b.input("row", Type((1, 1)))
+    y = b(OPS["mul"](), b(OPS["tanh"](), x), row)
+    z = b(OPS["add"](), b(OPS["relu"](), y), b(OPS["exp"](), y))
+    b.output(z)
+    assert plan(b.graph()).bytes == 2 * 200  # the relu and the exponential read the same product

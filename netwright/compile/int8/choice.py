@@ -6,12 +6,13 @@ from netwright.errors import UserError
 from netwright.graph import Node, Quant
 from netwright.graph.ops.binary import Maximum, Minimum
 from netwright.graph.ops.compare import Equal, Greater, GreaterEqual, Less, LessEqual, Where
-from netwright.graph.ops.int8.elementwise import QRelabel, QRequantise
+from netwright.graph.ops.int8.elementwise import QPrelu, QRelabel, QRequantise
 from netwright.graph.ops.quantise import Cast
 from netwright.graph.ops.unary import Clip
 from netwright.graph.types import FLOATS
 
 from .lowering import ADVICE, Lowering, lowers, quant_of
+from .spelling import leak
 
 _ONE = Quant(1.0, 0)
 
@@ -46,10 +47,17 @@ def _common(state: Lowering, node: Node) -> Quant:
 
 @lowers(Where)
 def where(state: Lowering, node: Node) -> None:
-    """Either, in the result's scale."""
+    """Either, in the result's scale; PReLU, which comes in as a choice, as itself."""
     condition = node.inputs[0]
     assert condition is not None
     rank, out = len(node.output.shape), state.quant(node.output)
+    found = leak(state.graph, node)
+    if found is not None and state.is_constant(found[0].inputs[found[1]]):
+        last = state.is_last(node.inputs[1])  # type: ignore[arg-type]
+        x, alpha = state.x(node, 1, last=last), state.fixed(*found, rank, last)
+        q = QPrelu(x.type.quant, alpha.type.quant, out)  # type: ignore[arg-type]
+        state.put(node.output, state.b(q, x, alpha, name=node.name), last)
+        return
     if not state.has(condition):
         state.whole(node, 0)
     last = state.together(node)

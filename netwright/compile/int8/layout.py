@@ -29,6 +29,7 @@ class Layouts:
         self.b = b
         self._forms: dict[Value, dict[bool, Value]] = {}
         self._turns: dict[Value, tuple[Value, tuple[int, ...]]] = {}  # a turned value -> what it was turned from, how
+        self._turned: dict[tuple[Value, tuple[int, ...]], Value] = {}
 
     def has(self, value: Value | None) -> bool:
         """Whether an int8 value stands for this one."""
@@ -78,11 +79,16 @@ class Layouts:
         return self.turned(full, TO_LAST[rank], f"{plain.name}.nhwc")
 
     def turned(self, value: Value, permutation: tuple[int, ...], name: str) -> Value:
-        """Axes in another order; turns after one another become one, and one that changes nothing none."""
+        """Axes in another order; turns after one another become one, one that changes nothing none.
+
+        The same turn of the same value is made once.
+        """
         source, before = self._turns.get(value, (value, tuple(range(len(value.shape)))))
         whole = tuple(before[i] for i in permutation)
         if whole == tuple(range(len(whole))):
             return source
+        if (source, whole) in self._turned:
+            return self._turned[source, whole]
         moved = tuple(source.shape[i] for i in whole)
         if keeps_memory(source.shape, whole):
             kept = (0, *moved[1:]) if whole[0] == 0 else moved
@@ -91,6 +97,7 @@ class Layouts:
             made = self.b(Transpose(whole), source, name=name)
         if made is not source:
             self._turns[made] = (source, whole)
+        self._turned[source, whole] = made
         return made
 
 

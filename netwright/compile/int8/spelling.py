@@ -150,24 +150,28 @@ def _bound(speller: Speller, b: Builder, node: Node, inputs: Inputs) -> Value | 
     return None
 
 
-@_spelling(Where)
-def _leak(speller: Speller, b: Builder, node: Node, inputs: Inputs) -> Value | None:
-    """x where x > 0, else alpha * x: leaky ReLU, as PReLU with one alpha comes in."""
-    graph = speller.graph
+def leak(graph: Graph, node: Node) -> tuple[Node, int] | None:
+    """Where(x > 0, x, x * alpha), as PReLU comes in: the product, and the place of alpha in it."""
     condition, x, scaled = node.inputs
     test = graph.producers.get(condition) if condition is not None else None
     slope = graph.producers.get(scaled) if scaled is not None else None
-    if test is None or not isinstance(test.op, (Greater, GreaterEqual)):
+    if test is None or not isinstance(test.op, (Greater, GreaterEqual)) or test.inputs[0] is not x:
         return None
-    if slope is None or not isinstance(slope.op, Mul):
+    if slope is None or not isinstance(slope.op, Mul) or node.output.shape != x.shape:  # type: ignore[union-attr]
         return None
+    bound = graph.constant(test.inputs[1])
     place = 1 if slope.inputs[0] is x else 0
-    if test.inputs[0] is not x or slope.inputs[1 - place] is not x or speller.number(test, 1) != 0.0:
+    if bound is None or bound.any() or slope.inputs[1 - place] is not x:
         return None
-    alpha = speller.number(slope, place)
-    if alpha is None or node.output.shape != inputs[1].shape:
-        return None
-    return b(LeakyRelu(alpha), inputs[1], name=node.name)
+    return slope, place
+
+
+@_spelling(Where)
+def _leak(speller: Speller, b: Builder, node: Node, inputs: Inputs) -> Value | None:
+    """PReLU with one alpha is leaky ReLU."""
+    found = leak(speller.graph, node)
+    alpha = speller.number(*found) if found is not None else None
+    return b(LeakyRelu(alpha), inputs[1], name=node.name) if alpha is not None else None
 
 
 @_spelling(LogSoftmax)
