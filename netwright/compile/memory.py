@@ -1,14 +1,17 @@
-"""Where every activation lies in one arena: lifetimes, aliases, offsets.
+"""Where every activation lies in one arena: lifetimes, aliases, overlaps, offsets.
 
 Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer; an elementwise node may
-write over an input that dies there. Rectangles are then placed: several orders are tried with lowest-offset first fit,
-and the search stops as soon as one meets the bound, the largest sum of buffers alive at one step.
+write over an input that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying
+input, as far apart as the order of its reads and writes needs (`Overlap`). Rectangles are then placed: several orders
+are tried with lowest-offset first fit, then a search depth first; both stop as soon as the bound is met: the most that
+must be alive at one step, overlaps counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netwright.graph import Graph, Node, Value
 
@@ -30,6 +33,26 @@ class Buffer:
         return self.values[0].name if self.values else "scratch"
 
 
+class Overlap(NamedTuple):
+    """How a kernel's result may lie over its first input, in bytes.
+
+    `forward`: from first to last pixel the result may begin this much before the input, or more; `backward`: from last
+    to first this much behind it (None: the kernel has no such order); `same`: exactly over it.
+    """
+
+    forward: int | None = None
+    backward: int | None = None
+    same: bool = False
+
+
+class Gap(NamedTuple):
+    """Offsets of one buffer that another at `o` forbids: from o - `before` to o + `behind`, ends and perhaps o free."""
+
+    before: int
+    behind: int
+    same: bool = False
+
+
 @dataclass(frozen=True)
 class Plan:
     """Offsets in an arena of `bytes`; `bound` is what no placement of these buffers can go below."""
@@ -40,6 +63,7 @@ class Plan:
     offsets: tuple[int, ...]  # one a buffer
     at: dict[Value, int] = field(default_factory=dict)  # value -> offset
     scratch: dict[Node, int] = field(default_factory=dict)  # node -> offset of its scratch
+    backward: frozenset[Node] = frozenset()  # nodes that must compute their last pixels first
 
     def live(self, step: int) -> int:
         """Bytes alive at a step."""
@@ -50,19 +74,52 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def plan(graph: Graph, scratch: Callable[[Node], int] | None = None) -> Plan:
+def plan(
+    graph: Graph,
+    scratch: Callable[[Node], int] | None = None,
+    overlap: Callable[[Node], Overlap | None] | None = None,
+) -> Plan:
     """Plan the inputs, states, activations and outputs of one graph; step i is node i, inputs are born at step 0.
 
-    `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors.
+    `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
+    may lie over its first input.
     """
-    buffers, scratches = _buffers(graph, scratch)
-    offsets, total, bound = place(buffers)
+    buffers, scratches, owner = _buffers(graph, scratch)
+    pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
+    if overlap is not None:
+        for index, node in enumerate(graph.nodes):
+            source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
+            made = owner.get(node.output)
+            if source is None or made is None or source == made or buffers[source].last != index:
+                continue
+            if buffers[made].first != index:
+                continue
+            allowed = overlap(node)
+            if allowed is not None:
+                pairs[made, source] = node, allowed
+    gaps = {}
+    for (made, source), (_, allowed) in pairs.items():
+        before = buffers[made].bytes if allowed.forward is None else min(allowed.forward, buffers[made].bytes)
+        behind = buffers[source].bytes if allowed.backward is None else min(allowed.backward, buffers[source].bytes)
+        before, behind = aligned(max(0, before)), aligned(max(0, behind))
+        gaps[made, source], gaps[source, made] = Gap(before, behind, allowed.same), Gap(behind, before, allowed.same)
+    offsets, total, bound = place(buffers, gaps)
     at = {v: offset for b, offset in zip(buffers, offsets) for v in b.values}
     where = {node: offsets[i] for node, i in scratches.items()}
-    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where)
+    backward = frozenset(
+        node
+        for (made, source), (node, _) in pairs.items()
+        if offsets[source] - offsets[made] < gaps[made, source].before  # not forward
+        and offsets[made] < offsets[source] + buffers[source].bytes  # over it
+        and offsets[made] != offsets[source] + buffers[source].bytes
+        and not (gaps[made, source].same and offsets[made] == offsets[source])
+    )
+    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward)
 
 
-def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> tuple[list[Buffer], dict[Node, int]]:
+def _buffers(
+    graph: Graph, scratch: Callable[[Node], int] | None
+) -> tuple[list[Buffer], dict[Node, int], dict[Value, int]]:
     steps = len(graph.nodes)
     end = steps  # outputs and states outlive the last node, so nothing may be written over them there
     stored = graph.param_of
@@ -104,7 +161,7 @@ def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> tuple[list[
             if size:
                 scratches[node] = len(buffers)
                 buffers.append(Buffer((), index, index, aligned(size)))
-    return buffers, scratches
+    return buffers, scratches, owner
 
 
 def _shared(
@@ -131,19 +188,15 @@ def _shared(
     return None
 
 
-def place(buffers: list[Buffer]) -> tuple[list[int], int, int]:
-    """Offsets for rectangles, the arena's size, and the lower bound."""
+Gaps = Mapping[tuple[int, int], Gap]
+
+
+def place(buffers: list[Buffer], gaps: Gaps | None = None) -> tuple[list[int], int, int]:
+    """Offsets for rectangles, the arena's size, and the lower bound. `gaps[i, j]` replaces what j's bytes forbid i."""
+    gaps = gaps or {}
     if not buffers:
         return [], 0, 0
-    steps = max(b.last for b in buffers) + 1
-    live = [0] * (steps + 1)
-    for b in buffers:
-        live[b.first] += b.bytes
-        live[b.last + 1] -= b.bytes
-    bound = running = 0
-    for change in live:
-        running += change
-        bound = max(bound, running)
+    bound = _bound(buffers, gaps)
     indices = range(len(buffers))
     orders = (
         sorted(indices, key=lambda i: (-buffers[i].bytes, buffers[i].first)),
@@ -151,41 +204,100 @@ def place(buffers: list[Buffer]) -> tuple[list[int], int, int]:
         sorted(indices, key=lambda i: (-(buffers[i].last - buffers[i].first), -buffers[i].bytes)),
         sorted(indices, key=lambda i: -buffers[i].bytes * (buffers[i].last - buffers[i].first + 1)),
     )
+    near = _neighbours(buffers)
     best: list[int] | None = None
     size = 0
     for order in orders:
-        offsets = _first_fit(buffers, order)
+        offsets = _first_fit(buffers, order, near, gaps)
         top = max(o + b.bytes for o, b in zip(offsets, buffers))
         if best is None or top < size:
             best, size = offsets, top
         if size == bound:
             return offsets, size, bound
     assert best is not None
-    found = _within(buffers, bound)
-    return (found, bound, bound) if found is not None else (best, size, bound)
+    for capacity in _capacities(bound, size):
+        found = _within(buffers, capacity, near, gaps)
+        if found is not None:
+            return found, max(o + b.bytes for o, b in zip(found, buffers)), bound
+    return best, size, bound
 
 
-def _within(buffers: list[Buffer], capacity: int) -> list[int] | None:
-    """Offsets inside `capacity` by depth-first search in order of birth, each buffer at an edge of a gap: the ends of
-    the arena first, which is how a chain of layers always fits. None when TRIES placements did not do."""
+def _capacities(bound: int, size: int) -> Iterator[int]:
+    """Sizes worth trying between the bound and what first fit found."""
+    step = aligned(max(ALIGNMENT, (size - bound) // 8))
+    yield from range(bound, size, step)
+
+
+def _bound(buffers: list[Buffer], gaps: Gaps) -> int:
+    """The most that must be alive at one step; a result over its input counts as much as the two cover together."""
+    steps = max(b.last for b in buffers) + 1
+    live = [0] * (steps + 1)
+    for b in buffers:
+        live[b.first] += b.bytes
+        live[b.last + 1] -= b.bytes
+    spared = [0] * steps
+    for (i, j), gap in gaps.items():
+        if buffers[i].first != buffers[j].last:
+            continue  # each pair once: i is the result
+        step, made, source = buffers[i].first, buffers[i].bytes, buffers[j].bytes
+        covered = min(
+            made + source,
+            max(gap.before + source, made),
+            max(gap.behind + made, source),
+            max(made, source) if gap.same else made + source,
+        )
+        spared[step] = max(spared[step], made + source - covered)
+    bound = running = 0
+    for step in range(steps):
+        running += live[step]
+        bound = max(bound, running - spared[step])
+    return bound
+
+
+def _neighbours(buffers: list[Buffer]) -> list[list[int]]:
+    """For each buffer those that are alive at one step with it."""
+    near: list[list[int]] = [[] for _ in buffers]
+    order = sorted(range(len(buffers)), key=lambda i: buffers[i].first)
+    alive: list[int] = []
+    for i in order:
+        alive = [j for j in alive if buffers[j].last >= buffers[i].first]
+        for j in alive:
+            near[i].append(j)
+            near[j].append(i)
+        alive.append(i)
+    return near
+
+
+def _forbidden(i: int, j: int, buffers: list[Buffer], gaps: Gaps) -> Gap:
+    return gaps.get((i, j)) or Gap(buffers[i].bytes, buffers[j].bytes)
+
+
+def _free(offset: int, held: list[tuple[int, Gap]]) -> bool:
+    """Whether an offset is allowed by all buffers placed so far."""
+    return all(
+        offset <= at - gap.before or offset >= at + gap.behind or (gap.same and offset == at) for at, gap in held
+    )
+
+
+def _within(buffers: list[Buffer], capacity: int, near: list[list[int]], gaps: Gaps) -> list[int] | None:
+    """Offsets inside `capacity` by depth-first search in order of birth, each buffer against another or at an end of
+    the arena, which is how a chain of layers always fits. None when TRIES placements did not do."""
     order = sorted(range(len(buffers)), key=lambda i: (buffers[i].first, -buffers[i].bytes))
+    rank = {i: position for position, i in enumerate(order)}
     offsets = [0] * len(buffers)
     tries = 0
 
     def edges(position: int) -> list[int]:
-        b = buffers[order[position]]
-        taken = sorted(
-            (offsets[j], offsets[j] + buffers[j].bytes)
-            for j in order[:position]
-            if buffers[j].first <= b.last and b.first <= buffers[j].last
-        )
-        found, at = [], 0
-        for start, stop in (*taken, (capacity, capacity)):
-            if start - at >= b.bytes:
-                found += [at, start - b.bytes]
-            at = max(at, stop)
-        ends = (0, capacity - b.bytes)
-        return sorted(dict.fromkeys(found), key=lambda o: (o not in ends, o))
+        i = order[position]
+        last = capacity - buffers[i].bytes
+        held = [(offsets[j], _forbidden(i, j, buffers, gaps)) for j in near[i] if rank[j] < position]
+        found = {0, last}
+        for at, gap in held:
+            found.update((at - gap.before, at + gap.behind))
+            if gap.same:
+                found.add(at)
+        allowed = [o for o in found if 0 <= o <= last and _free(o, held)]
+        return sorted(allowed, key=lambda o: (o not in (0, last), o))
 
     stack = [edges(0)]
     while stack:
@@ -203,21 +315,19 @@ def _within(buffers: list[Buffer], capacity: int) -> list[int] | None:
     return None
 
 
-def _first_fit(buffers: list[Buffer], order: list[int]) -> list[int]:
+def _first_fit(buffers: list[Buffer], order: list[int], near: list[list[int]], gaps: Gaps) -> list[int]:
+    """Each buffer in turn at the lowest offset that those placed before allow."""
     offsets = [0] * len(buffers)
-    placed: list[int] = []
+    placed: set[int] = set()
     for i in order:
-        b = buffers[i]
-        others = sorted(
-            (offsets[j], offsets[j] + buffers[j].bytes)
-            for j in placed
-            if buffers[j].first <= b.last and b.first <= buffers[j].last
-        )
-        at = 0
-        for start, stop in others:
-            if at + b.bytes <= start:
-                break
-            at = max(at, stop)
-        offsets[i] = at
-        placed.append(i)
+        held = [(offsets[j], _forbidden(i, j, buffers, gaps)) for j in near[i] if j in placed]
+        candidates = {0}
+        for at, gap in held:
+            candidates.add(at + gap.behind)
+            if gap.same:
+                candidates.add(at)
+            if at >= gap.before:
+                candidates.add(at - gap.before)
+        offsets[i] = min(o for o in candidates if _free(o, held))
+        placed.add(i)
     return offsets

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from netwright.compile.memory import Buffer, Plan, plan
+from netwright.compile import pads
+from netwright.compile.memory import Buffer, Plan
+from netwright.devices.c import planned
 from netwright.graph import Graph, Value
 
 from .families import key, kind
@@ -15,10 +17,10 @@ from .svg import Chart, both
 
 def section(material: Material) -> str:
     """Rectangles over time. Empty without the network or without tensors."""
-    graph = material.graph
-    if graph is None or not graph.nodes:
+    if material.graph is None or not material.graph.nodes:
         return ""
-    where = plan(graph)
+    graph = pads.fold(material.graph)
+    where = planned(graph)
     if not where.buffers:
         return ""
     made = {v: node_family(node) for node in graph.nodes for v in node.outputs}
@@ -30,7 +32,8 @@ def section(material: Material) -> str:
     )
     caption = (
         f"{key(used)} Each box is a stretch of the arena that a tensor holds, from the step that writes it to the last "
-        "that reads it; steps are numbered as the layers above. Boxes of several tensors are reused in place. "
+        "that reads it, or a kernel's working memory; steps are numbered as the layers above. Boxes of several tensors "
+        "are reused in place; a result may lie over an input that is read ahead of it. "
         f"The arena, {bytes_(where.bytes)}, {placed}."
     )
     return part("Memory over time", figure(both(lambda width: _chart(graph, where, made, width)), caption))

@@ -32,6 +32,8 @@ from netwright.graph.ops.int8.svdf import QSvdf
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import Concat, Pad, Slice, Split, Transpose
 
+from ..c.choice import by_channel, by_columns, is_depthwise
+
 _FAMILIES: dict[type, str] = {
     QAdd: "sum",
     QSub: "sum",
@@ -71,7 +73,7 @@ def features(node: Node) -> Features | None:
         return None
     if isinstance(op, QConv):
         x, w = node.inputs[0], node.inputs[1]
-        key = (op.stride, op.padding, op.dilation, op.groups, x.shape, w.shape)  # type: ignore[union-attr]
+        key = (op.stride, op.padding, op.dilation, op.groups, _clamped(op), x.shape, w.shape)  # type: ignore[union-attr]
     elif isinstance(op, (QMaxPool, QAveragePool)):
         key = (type(op), op.kernel, op.stride, op.padding, node.inputs[0].shape)  # type: ignore[union-attr]
     elif isinstance(op, QLinear):
@@ -164,28 +166,15 @@ def _conv(node: Node, op: QConv) -> Features:
     _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
     o, kh, kw, per_group = node.inputs[1].shape  # type: ignore[union-attr]
     _, oh, ow, _ = node.output.shape
+    if is_depthwise(node) and by_channel(node):
+        return _depthwise(node, op)
     ys = _reach(h, kh, op.stride[0], op.padding[0], op.dilation[0], oh)
     xs = _reach(w, kw, op.stride[1], op.padding[1], op.dilation[1], ow)
     rows = _total(ys)
-    pixels = oh * ow
-    if op.groups == c == o:
-        four, one = c // 4, c % 4
-        inside = rows * _total(xs)
-        return "depthwise", tuple(
-            float(v)
-            for v in (
-                1,
-                pixels,
-                pixels * c,
-                pixels * four,
-                rows * ow * four,
-                inside * four,
-                pixels * kh * kw * one,
-                inside * one,
-            )
-        )
+    pixels, inside = oh * ow, rows * _total(xs)
     if op.groups > 1:
-        inside = rows * _total(xs)
+        if is_depthwise(node):
+            return "depthwise_any", (1.0, float(pixels * o), float(pixels * o * kh * kw), float(inside * o))
         return "grouped", tuple(
             float(v)
             for v in (
@@ -197,28 +186,54 @@ def _conv(node: Node, op: QConv) -> Features:
                 inside * o * (per_group % 4),
             )
         )
-    four, one = o // 4, o % 4
-    # a segment is a run of inputs that lie together: all taps of a row, or with dilation each alone
-    lengths = {taps * c: n for taps, n in xs.items()} if op.dilation[1] == 1 else {c: _total(xs)}
-    segments = rows * sum(lengths.values())
-    quads, tails = (rows * sum(part(n) * times for n, times in lengths.items()) for part in (_quads, _tail))
-    # without padding every segment has one constant length; strides change what the compiler keeps in registers
-    family = "conv" if not any(op.padding) else "conv_padded" if op.stride == (1, 1) else "conv_padded_strided"
-    return family, tuple(
+    run = -(-kw * c // 4)
+    whole = rows * xs[kw] if op.dilation[1] == 1 else 0  # rows of windows that borders leave
+    cut = pixels * kh - whole
+    taps, elements = (cut * kw, 0) if c % 4 == 0 else (0, cut * kw * c)
+    pairs, halves = -(-pixels // 2), o // 2
+    return "conv", tuple(
         float(v)
         for v in (
             1,
-            pixels,
-            pixels * o,
-            pixels * four * kh,
-            pixels * one * kh,
-            segments * (four + one),
-            quads * four,
-            quads * one,
-            tails * four,
-            tails * one,
+            pairs,
+            pixels * kh,
+            whole * run,
+            taps,
+            taps * (c // 4),
+            elements,
+            pairs * halves,
+            pairs * halves * kh * run,
+            pairs * (o % 2),
+            pairs * (o % 2) * kh * run,
+            pixels * o * _clamped(op),
         )
     )
+
+
+def _depthwise(node: Node, op: QConv) -> Features:
+    """One channel after the other: rows of elements taken in, sums of four outputs, results."""
+    (_, h, w, c), (_, kh, kw, _), (_, oh, ow, _) = node.inputs[0].shape, node.inputs[1].shape, node.output.shape  # type: ignore[union-attr]
+    if by_columns(node):
+        h, w, kh, kw, oh, ow = w, h, kw, kh, ow, oh
+    taken = (oh - 1) * op.stride[0] + kh
+    rows = oh * kh
+    return "depthwise", tuple(
+        float(c * v)
+        for v in (
+            1 / c,
+            kh * (kw // 2 + 1),
+            taken,
+            min(taken, h) * w,
+            rows,
+            rows * -(-ow // 4),
+            rows * -(-ow // 4) * (kw // 2 + 1),
+            oh * ow,
+        )
+    )
+
+
+def _clamped(op: QConv) -> bool:
+    return (op.low, op.high) != (-128, 127)
 
 
 def _conv_transpose(node: Node, op: QConvTranspose) -> Features:
@@ -288,20 +303,8 @@ def _total(counted: Counter[int]) -> int:
     return sum(taps * times for taps, times in counted.items())
 
 
-def _quads(length: int) -> int:
-    return length // 4
-
-
-def _tail(length: int) -> int:
-    return length % 4
-
-
 def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:
     """What decides the size of a layer's code: which of the kernel's parts are there."""
     if family == "conv_transpose":
         return (1.0, float(values[5] > 0), float(values[6] + values[8] > 0), float(values[7] > 0))
-    if family.startswith("conv"):
-        return (1.0, float(values[6] > 0), float(values[7] + values[9] > 0), float(values[8] > 0))
-    if family == "depthwise":
-        return (1.0, float(values[3] > 0), float(values[7] > 0))
     return (1.0,)

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import constants, int8
-from netwright.compile.memory import plan
+from netwright.compile import constants, int8, pads
 from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
-from ..c import CSource, generate, prepared
+from ..c import CSource, generate, planned, prepared
+from ..c.choice import kernel, stream_bytes
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -48,7 +48,7 @@ class CortexM(Device):
 
     def lower(self, graph: Graph) -> Graph:
         """The int8 form; of a float graph its structure only (quantise it for the real one)."""
-        return int8.lower(graph) if is_float(graph) else graph
+        return pads.fold(int8.lower(graph) if is_float(graph) else graph)
 
     def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
         broken = super().refused(graph, options)
@@ -63,12 +63,13 @@ class CortexM(Device):
 
     def _cost(self, lowered: Graph) -> Profile:
         table = coefficients(self.board.core)
-        where = plan(lowered)
+        where = planned(lowered)
         base = table["base"]
         instructions, cycles = float(base["instructions"]), float(base["cycles"])
         text, rodata = float(base["text"]), 0
         stack = 0
         layers = []
+        shared: set[str] = set()  # kernels of which there is one copy
         for index, node in enumerate(lowered.nodes):
             found = features(node)
             if found is None:
@@ -81,7 +82,13 @@ class CortexM(Device):
             instructions += own[0]
             cycles += own[1]
             rodata += constants
-            text += sum(a * b for a, b in zip(row["text"], text_features(family, values)))
+            common = kernel(node)
+            if common in shared:
+                text += float(base["call"])
+            else:
+                text += sum(a * b for a, b in zip(row["text"], text_features(family, values)))
+            if common is not None:
+                shared.add(common)
             layers.append(
                 LayerCost(
                     node.name, node.op.name, node.output.shape, node.macs, own[0], own[1], where.live(index), constants
@@ -108,8 +115,8 @@ class CortexM(Device):
     ) -> CortexMProgram:
         """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError."""
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) if is_float(g) else constants.fold(g) for entry, g in given.items()}
-        floating = any(is_float(g) for g in given.values())
+        entries = {entry: prepared(g) if is_float(g) else pads.fold(constants.fold(g)) for entry, g in given.items()}
+        floating = any(v.dtype == "float32" for g in entries.values() for n in g.nodes for v in n.outputs)
         for g in entries.values():
             broken = [] if is_float(g) else self.refused(g, options)
             if broken:
@@ -183,6 +190,7 @@ class CortexM(Device):
             f"-mcpu={_CPUS[self.board.core]}{f'+{unit[0]}' if unit else ''}",
             *(["-mfloat-abi=softfp"] if unit else []),
             "-O2",
+            "-fomit-frame-pointer",
             "-ffreestanding",
             "-fno-sanitize=all",
             "-ffp-contract=off",  # sums round where the reference's do
@@ -375,6 +383,8 @@ def _constant_bytes(node: Any, graph: Graph) -> int:
     from netwright.graph.ops.int8.conv import QConv, QLinear
     from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
+    if isinstance(node.op, QConv) and node.op.groups == 1:
+        return stream_bytes(node.inputs[1].shape)
     if isinstance(node.op, (QConv, QLinear, QConvTranspose)):
         outputs = node.inputs[1].shape[0]
         return int(node.inputs[1].type.size + 9 * outputs)

@@ -13,13 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import constants, int8
-from netwright.compile.memory import plan
+from netwright.compile import constants, int8, pads
 from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
-from ..c import generate, prepared, supported
+from ..c import generate, planned, prepared, supported
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Limits, Profile, Rule, Subject, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -58,7 +57,7 @@ class Host(Device):
         super().__init__("host", Limits())
 
     def lower(self, graph: Graph) -> Graph:
-        return int8.lower(graph) if is_float(graph) else graph
+        return pads.fold(int8.lower(graph) if is_float(graph) else graph)
 
     def _cost(self, lowered: Graph) -> Profile:
         constants = sum(p.value.type.bytes for p in lowered.params)
@@ -66,7 +65,7 @@ class Host(Device):
             0,
             0,
             0.0,
-            {"arena": plan(lowered).bytes, "stack": 0, "static": 0},
+            {"arena": planned(lowered).bytes, "stack": 0, "static": 0},
             {"text": 0, "rodata": constants},
             lowered.macs,
             False,
@@ -80,7 +79,7 @@ class Host(Device):
     ) -> HostProgram:
         """C and a shared library in `out`, in the graph's own arithmetic. Raises UserError for an op without C."""
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) if is_float(g) else constants.fold(g) for entry, g in given.items()}
+        entries = {entry: prepared(g) if is_float(g) else pads.fold(constants.fold(g)) for entry, g in given.items()}
         first = next(iter(entries.values()))
         source = generate(entries, first.name)
         flags = ["-O3", "-shared", "-fPIC", "-fno-sanitize=all", "-ffp-contract=off", "-g0", "-s"]

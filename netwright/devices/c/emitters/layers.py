@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from netwright.graph import Node
-from netwright.graph.ops.int8.arithmetic import multipliers
+from netwright.graph.ops.int8.arithmetic import multipliers, multiply_by_multiplier
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
-from ..source import Body, Writer, emits
+from ..choice import by_channel, by_columns, is_depthwise, kernel
+from ..source import Body, Writer, emits, scratch
 
 
-def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, int]:
-    """The four constant arrays of a layer as arguments, and their bytes."""
+def _constants(writer: Writer, node: Node, weights: np.ndarray, down: bool = False) -> tuple[str, int]:
+    """The four constant arrays of a layer as arguments, and their bytes; `down`: ends as nw_conv_finish has them."""
     op = node.op
     assert isinstance(op, (QConv, QLinear, QConvTranspose))
     single = not isinstance(op, QLinear) and op.float_product
     multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
     bias = writer.array(node.inputs[3])
+    if down:
+        bias, multiplier, shift = _ends(writer, node)
     arrays: dict[str, np.ndarray] = {
         "weight": weights.astype(np.int8),
         "bias": bias.astype(np.int32),
@@ -27,6 +30,80 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray) -> tuple[str, in
     }
     names = [writer.constant(f"{node.name}_{part}", array) for part, array in arrays.items()]
     return ", ".join(names), sum(a.nbytes for a in arrays.values())
+
+
+WIDE = 64  # NW_WIDE of conv.h
+CONTEXT = 36  # bytes of nw_conv_context on a 32-bit core
+
+
+def _ends(writer: Writer, node: Node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(bias, multiplier, down) of each output; down as nw_conv_finish has it: the shift to the right, less one, and
+    WIDE less where a sum may leave 30 bits.
+
+    An output whose weights are all zero is a constant, often of an enormous bias: it gets a small one that gives the
+    same.
+    """
+    op, weights = node.op, writer.array(node.inputs[1]).astype(np.int64)
+    assert isinstance(op, QConv)
+    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, op.float_product)
+    bias = writer.array(node.inputs[3]).astype(np.int64)
+    dead = (weights == op.w_zero).reshape(len(weights), -1).all(1)
+    constant = np.clip(multiply_by_multiplier(bias, multiplier, shift), -128 - op.out.zero, 127 - op.out.zero)
+    bias, multiplier = np.where(dead, 4 * constant, bias), np.where(dead, 1 << 30, multiplier)
+    shift = np.where(dead, -1, shift)
+    largest = max(127 - op.x.zero, op.x.zero + 128)
+    sums = np.abs(weights - op.w_zero).reshape(len(weights), -1).sum(1) * largest
+    wide = np.abs(bias) + sums >= 1 << 30
+    return bias, multiplier, -1 - np.where(multiplier == 0, -1, shift) - WIDE * wide
+
+
+def stream(weights: np.ndarray, zero: int, bias: np.ndarray, multiplier: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """The constants of a convolution in the order that nw_conv reads them, as bytes.
+
+    Rows of a kernel [O, Kh, Kw, C] are filled up to whole groups of four (with their zero point, since what is read
+    there may be anything). For two outputs at a time: biases, weights side by side in each group, multipliers, shifts.
+    """
+    o, kh, kw, c = weights.shape
+    run = -(-kw * c // 4) * 4
+    rows = np.full((o, kh, run), zero, np.int8)
+    rows[:, :, : kw * c] = weights.reshape(o, kh, kw * c)
+    groups = rows.reshape(o, -1, 4)
+    words = [a.astype("<i4").view(np.int8).reshape(o, 4) for a in (bias, multiplier)]
+    pairs = o // 2
+    two = [a[: 2 * pairs].reshape(pairs, 2, *a.shape[1:]) for a in (*words, groups, down.astype(np.int8))]
+    parts = [
+        two[0].reshape(pairs, 8),
+        two[2].transpose(0, 2, 1, 3).reshape(pairs, 8 * groups.shape[1]),
+        two[1].reshape(pairs, 8),
+        two[3].reshape(pairs, 2),
+        np.zeros((pairs, 2), np.int8),
+    ]
+    flat = [np.concatenate(parts, axis=1).reshape(-1)]
+    if o % 2:
+        flat += [words[0][-1], groups[-1].reshape(-1), words[1][-1], down[-1:].astype(np.int8), np.zeros(3, np.int8)]
+    return np.concatenate(flat)
+
+
+def _side_by_side(groups: np.ndarray, width: int) -> np.ndarray:
+    """[O, groups, 4] with `width` outputs next to one another in each group, those left over one by one; flat."""
+    o = len(groups) // width * width
+    together = groups[:o].reshape(-1, width, *groups.shape[1:]).transpose(0, 2, 1, 3)
+    return np.concatenate([together.reshape(-1), groups[o:].reshape(-1)])
+
+
+@scratch(QConv)
+def conv_scratch(node: Node) -> int:
+    """Two gathered windows of 16 bits; of a depthwise convolution one channel's taps and the rows it covers."""
+    op, w = node.op, node.inputs[1]
+    assert isinstance(op, QConv) and w is not None
+    _, kh, kw, c = w.shape
+    if by_channel(node):
+        long = node.output.shape[2]
+        if by_columns(node):
+            kh, kw, long = kw, kh, node.output.shape[1]
+        pairs, outputs = kw // 2 + 1, -(-long // 4) * 4
+        return 2 * kh * (4 * pairs + outputs * op.stride[1] + 2 * pairs)
+    return 0 if op.groups > 1 else 4 * kh * (-(-kw * c // 4) * 4) + CONTEXT
 
 
 def each_sample(node: Node, call: str) -> str:
@@ -69,14 +146,51 @@ def conv(writer: Writer, node: Node) -> Body:
         "low": op.low,
         "high": op.high,
     }
-    depthwise = op.groups == c == o
-    names, size = _constants(writer, node, weights[..., 0].transpose(1, 2, 0) if depthwise else weights)
+    depthwise = is_depthwise(node)
+    plain = op.groups == 1
+    shape["backward"] = int(node in writer.where.backward)
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
-    kernel = "nw_depthwise" if depthwise else "nw_conv" if op.groups == 1 else "nw_conv_grouped"
-    groups = f", {op.groups}" if kernel == "nw_conv_grouped" else ""
-    call = each_sample(node, f"{kernel}(x0, y0, {names}, s{groups});")
-    body = f"    const nw_conv_shape s = {{{fields}}};\n{call}"
-    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size)
+    if plain:
+        packed = stream(weights, op.w_zero, *_ends(writer, node))
+        name, size = writer.constant(f"{node.name}_constants", packed, aligned=True), packed.nbytes
+        call = f"nw_conv(x0, y0, {name}, scratch, &s)"
+    else:
+        if by_channel(node):
+            bytes_of = {"sh": w * c, "sw": c, "dh": y.shape[2] * o, "dw": o}
+            if by_columns(node):
+                weights = weights.transpose(0, 2, 1, 3)
+                shape |= {"h": w, "w": h, "oh": y.shape[2], "ow": y.shape[1], "kh": kw, "kw": kh}
+                shape |= {"top": op.padding[1], "left": op.padding[0]}
+                bytes_of = {"sh": c, "sw": w * c, "dh": o, "dw": y.shape[2] * o}
+            fields = ", ".join(f".{k} = {v}" for k, v in (shape | bytes_of).items())
+        names, size = _constants(writer, node, weights, depthwise)
+        if depthwise:
+            call = f"{writer.helper(*_kernel(node))}(x0, y0, {names}, {'scratch' if by_channel(node) else '0'}, &s)"
+        else:
+            call = f"nw_conv_grouped(x0, y0, {names}, &s, {op.groups})"
+    body = f"    static const nw_conv_shape s = {{{fields}}};\n{each_sample(node, call)};"
+    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size + 4 * len(shape))
+
+
+def _kernel(node: Node) -> tuple[str, str]:
+    """A kernel for what this depthwise layer shares with others: its name, and its code."""
+    op, w, name = node.op, node.inputs[1], kernel(node)
+    assert isinstance(op, QConv) and w is not None and name is not None
+    _, kh, kw, _ = w.shape
+    if by_columns(node):
+        kh, kw = kw, kh
+    clamped = (op.low, op.high) != (-128, 127)
+    end = f"(nw_end){{s->y_zero, {'s->low, s->high' if clamped else '-128, 127'}}}"
+    operands = "x, y, w, bias, multiplier, shift"
+    if by_channel(node):
+        call = f"nw_depthwise({operands}, scratch, s, {kh}, {kw}, {op.stride[0]}, {end})"
+    else:
+        call = f"nw_depthwise_any({operands}, s, {end})"
+    return name, (
+        f"NW_KERNEL void {name}(const int8_t *x, int8_t *y, const int8_t *w, const int32_t *bias,\n"
+        "    const int32_t *multiplier, const int8_t *shift, int16_t *scratch, const nw_conv_shape *s)\n"
+        f"{{\n    {call};\n}}"
+    )
 
 
 @emits(QConvTranspose)
@@ -115,11 +229,13 @@ def linear(writer: Writer, node: Node) -> Body:
     assert isinstance(op, QLinear)
     weights = writer.array(node.inputs[1])
     assert node.inputs[0] is not None
-    names, size = _constants(writer, node, weights)
-    sizes = f"{node.inputs[0].shape[0]}, {weights.shape[1]}, {weights.shape[0]}"
-    return Body(
-        f"    nw_linear(x0, y0, {names}, {sizes}, {op.x.zero}, {op.w_zero}, {op.out.zero}, "
-        f"{op.low}, {op.high});",
-        ("linear.h",),
-        size,
+    o, i = weights.shape
+    filled = np.zeros((o, -(-i // 4) * 4), weights.dtype)
+    filled[:, :i] = weights
+    names, size = _constants(writer, node, _side_by_side(filled.reshape(o, -1, 4), 4))
+    fields = (
+        f".n = {node.inputs[0].shape[0]}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
+        f".y_zero = {op.out.zero}, .low = {op.low}, .high = {op.high}"
     )
+    body = f"    const nw_linear_shape s = {{{fields}}};\n    nw_linear(x0, y0, {names}, s);"
+    return Body(body, ("linear.h",), size)

@@ -33,6 +33,30 @@ NW_INLINE int8_t nw_clamp(int32_t v, int32_t low, int32_t high)
     return (int8_t)nw_clamp_wide(v, low, high);
 }
 
+#if defined(__ARM_FEATURE_DSP)
+#define NW_FAST_FINISH 1
+#endif
+
+/* The same for accumulators inside 30 bits and scales under a half: `down` is the shift to the right less one. The
+ * doubling high half is SMMULR of the doubled accumulator; the last halving is part of the saturation. */
+NW_INLINE int8_t nw_finish_small(int32_t acc, int32_t multiplier, int32_t down, int32_t zero, int32_t low, int32_t high)
+{
+#ifdef NW_FAST_FINISH
+    int32_t v, r;
+    __asm__("smmulr %0, %1, %2" : "=r"(v) : "r"(acc << 1), "r"(multiplier));
+    v += v >> 31;
+    v = (v >> down) + 2 * zero + 1;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(r) : "r"(v));
+    if (low > -128)
+        r = r < low ? low : r;
+    if (high < 127)
+        r = r > high ? high : r;
+    return (int8_t)r;
+#else
+    return nw_clamp(nw_scale(acc, multiplier, -1 - down) + zero, low, high);
+#endif
+}
+
 /* An accumulator as int8. */
 NW_INLINE int8_t nw_finish(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero, int32_t low, int32_t high)
 {
