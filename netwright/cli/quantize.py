@@ -108,16 +108,12 @@ def calibration(graph: Any, given: list[tuple[str, Any]]) -> list[Any]:
 
 def _agreement(graph: Any, integer: Any, samples: list[Any]) -> float | None:
     """The share of samples whose largest output stays where it was; None for outputs that are no classes."""
-    from netwright.compile import int8
-    from netwright.compress.quantise import prepared
-    from netwright.graph.ops.quantise import Quantise
+    from netwright.compress import integer_inputs
 
     if len(graph.outputs) != 1 or len(graph.outputs[0].shape) != 2 or graph.states:
         return None
-    ready = prepared(graph)
-    given = []
-    for array, value, source in zip(samples, integer.inputs, ready.inputs, strict=True):
-        order = int8.input_order(ready, source)
-        given.append(Quantise(value.type.quant).numpy(array.transpose(order) if order else array))
-    wide, narrow = graph.run(*samples)[0], integer.run(*given)[0]
-    return float((wide.argmax(1) == narrow.argmax(1)).mean())
+    try:
+        wide, narrow = graph.run(*samples)[0], integer.run(*integer_inputs(graph, integer, *samples))[0]
+    except ValueError:  # the network is written for one sample at a time
+        return None
+    return float((wide.argmax(1) == narrow.argmax(1)).mean()) if len(wide) == len(samples[0]) else None

@@ -166,7 +166,7 @@ class Store:
         target = Path(path)
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            save_file({k: np.ascontiguousarray(v) for k, v in self._tensors.items()}, beside)
+            save_file({k: np.asarray(v, order="C") for k, v in self._tensors.items()}, beside)
             os.replace(beside, target)
         finally:
             beside.unlink(missing_ok=True)

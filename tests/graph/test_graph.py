@@ -343,3 +343,11 @@ def test_the_graph_package_and_its_onnx_side_import_neither_torch_nor_onnx() -> 
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.startswith("MissingExtra onnx is not installed: run `pip install 'netwright[onnx]'`")
+
+
+def test_constants_without_dimensions_are_saved_as_such(tmp_path: Path) -> None:
+    b = Builder("net")
+    x = b.input("x", Type((2, 3), "int64"))
+    b.output(b(ops.Equal(), x, b.constant(np.int64(0), "zero")))
+    save(b.graph(), tmp_path)
+    assert load(tmp_path).params[0].value.shape == ()
