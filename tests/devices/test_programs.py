@@ -260,3 +260,14 @@ def test_manifest_says_what_compiled_it(tmp_path: Path) -> None:
     devices.get("cortex-m4").compile(graph, out=tmp_path)
     manifest = json.loads((tmp_path / "netwright.json").read_text())
     assert manifest["compiler"].startswith("clang of ziglang") and manifest["entries"]["infer"]["inputs"]
+
+
+@pytest.mark.parametrize("name", ["host", "cortex-m4"])
+def test_inputs_and_constants_may_be_outputs(name: str, tmp_path: Path) -> None:
+    b, q = Builder("ends"), Quant(0.1, 0)
+    x, c = b.input("x", Type((1, 4), "int8", q)), b.param("c", (1, 3), dtype="int8", init=None)
+    b.store["c"] = np.array([[1, 2, 3]], np.int8)
+    b.output(x, c, b(OPS["q_requantise"](x=q, out=q), x))
+    graph, data = b.graph(), np.array([[4, -5, 6, 7]], np.int8)
+    for found, wanted in zip(devices.get(name).compile(graph, out=tmp_path).run(data), graph.run(data), strict=True):
+        assert np.array_equal(found, wanted)

@@ -1,24 +1,28 @@
-"""A float graph made ready for C: primitives only, constants folded, every end a tensor of its own."""
+"""A graph made ready for C: primitives only, constants folded, every end a tensor of its own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from netwright.compile import batchnorm, constants, dead
+from netwright.compile import batchnorm, constants, dead, pads
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
 from netwright.graph.ops.shape import Expand, Reshape
 
+from ..manifest import is_float
 from .source import CTYPES, supported
 
 
 def prepared(graph: Graph) -> Graph:
     """The graph that `generate` writes: same inputs, outputs and states, results equal to rounding.
 
-    Composites that no C can be written for whole are expanded, batch norms folded into the layer before them, weights
-    fixed and everything that depends on them alone worked out. Raises UserError for weights without contents, for a
-    dtype that C here does not have and for an op without C, naming the node.
+    An integer graph keeps its arithmetic to the bit: constants are folded and padding taken in. Of a float graph
+    composites that no C can be written for whole are expanded, batch norms folded into the layer before them, weights
+    fixed and everything that depends on them alone worked out. Raises UserError for float weights without contents, for
+    a dtype that C here does not have and for an op without C, naming the node.
     """
+    if not is_float(graph):
+        return _own_ends(pads.fold(constants.fold(graph)))
     for param in graph.params:
         if not graph.store.has(param):
             raise UserError(f"{param.tensor} has no contents: load or train the weights before compiling {graph.name}")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import constants, int8, pads
+from netwright.compile import int8, pads
 from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
@@ -115,7 +115,7 @@ class CortexM(Device):
     ) -> CortexMProgram:
         """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError."""
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) if is_float(g) else pads.fold(constants.fold(g)) for entry, g in given.items()}
+        entries = {entry: prepared(g) for entry, g in given.items()}
         floating = any(v.dtype == "float32" for g in entries.values() for n in g.nodes for v in n.outputs)
         for g in entries.values():
             broken = [] if is_float(g) else self.refused(g, options)
