@@ -66,8 +66,13 @@ class Plan:
     backward: frozenset[Node] = frozenset()  # nodes that must compute their last pixels first
 
     def live(self, step: int) -> int:
-        """Bytes alive at a step."""
-        return sum(b.bytes for b in self.buffers if b.first <= step <= b.last)
+        """Bytes of the arena that are held at a step; those of a result over its input count once."""
+        held = sorted((o, o + b.bytes) for b, o in zip(self.buffers, self.offsets) if b.first <= step <= b.last)
+        total = reached = 0
+        for start, end in held:
+            total += max(0, end - max(start, reached))
+            reached = max(reached, end)
+        return total
 
 
 def aligned(size: int) -> int:

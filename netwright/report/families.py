@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .html import legend
 
-FAMILIES = ("input", "convolution", "depthwise", "linear", "pooling", "elementwise", "moving data")
+FAMILIES = (
+    "input",
+    "convolution",
+    "depthwise",
+    "linear",
+    "pooling",
+    "elementwise",
+    "moving data",
+    "working memory",
+)
 
 
 def family(op: str, weights: tuple[int, ...] = (), groups: int = 1) -> str:

@@ -79,9 +79,8 @@ def _caption(material: Material, modelled: dict[str, Any]) -> str:
     profile = material.result["profile"]
     ratio = modelled["cycles_modelled"] / max(1, profile["cycles_modelled"])
     return (
-        "RAM alive is the sum of tensors that must be held while the layer runs (its largest value bounds the arena "
-        "from below); Flash is the layer's constants, without code. Shares of time come from the device's cost model "
-        "(modelled): "
+        "RAM alive is the part of the arena that tensors and working memory hold while the layer runs; Flash is the "
+        "layer's constants, without code. Shares of time come from the device's cost model (modelled): "
         f"it gives {modelled['cycles_modelled']:,} cycles (modelled) for the whole network, {ratio:.2f} times the "
         f"{profile['cycles_modelled']:,} cycles (modelled) that follow from the instructions counted in a run. "
         f"Code (.text) is {bytes_(profile['flash_bytes'].get('text', 0))}."

@@ -14,6 +14,8 @@ from .layers import node_family
 from .material import Material
 from .svg import Chart, both
 
+WORKING = "working memory"
+
 
 def section(material: Material) -> str:
     """Rectangles over time. Empty without the network or without tensors."""
@@ -24,7 +26,7 @@ def section(material: Material) -> str:
     if not where.buffers:
         return ""
     made = {v: node_family(node) for node in graph.nodes for v in node.outputs}
-    used = {made.get(b.values[0], "input") if b.values else "elementwise" for b in where.buffers}
+    used = {made.get(b.values[0], "input") if b.values else WORKING for b in where.buffers}
     placed = (
         "meets the bound, so no other placement of these tensors is smaller"
         if where.bytes == where.bound
@@ -54,7 +56,7 @@ def _chart(graph: Graph, where: Plan, made: dict[Value, str], width: float) -> C
         last = min(buffer.last, steps - 1)  # outputs outlive the last step
         left, right = x(buffer.first + 0.5) + gap, x(last + 1.5) - gap
         top, foot = y(offset + buffer.bytes), y(offset)
-        family = made.get(buffer.values[0], "input") if buffer.values else "elementwise"
+        family = made.get(buffer.values[0], "input") if buffer.values else WORKING
         chart.rect(
             left, top, right - left, max(0.8, foot - top - 0.6), f"tensor {kind(family)}", _title(buffer, offset)
         )

@@ -110,7 +110,8 @@ def test_the_distance_is_no_larger_than_it_has_to_be() -> None:
     graph = layer("q_conv", (1, 20, 20, 8), 8, (3, 3), padding=(1, 1, 1, 1))
     found = overlap(graph.nodes[0])
     assert found is not None and found.forward == needed(graph, (3, 3), turned=False) == 8 * (20 + 1)
-    assert planned(graph).bytes == 20 * 20 * 8 + 8 * 21 + 4 * 3 * 3 * 8 + 36
+    plan = planned(graph)
+    assert plan.bytes == plan.live(0) == 20 * 20 * 8 + 8 * 21 + 4 * 3 * 3 * 8 + 36
 
 
 @pytest.mark.parametrize("value", [0, 3])
