@@ -165,15 +165,15 @@ def conv(writer: Writer, node: Node) -> Body:
             fields = ", ".join(f".{k} = {v}" for k, v in (shape | bytes_of).items())
         names, size = _constants(writer, node, weights, depthwise)
         if depthwise:
-            call = f"{writer.helper(*_kernel(node))}(x0, y0, {names}, {'scratch' if by_channel(node) else '0'}, &s)"
+            call = _depthwise_call(writer, node, names)
         else:
             call = f"nw_conv_grouped(x0, y0, {names}, &s, {op.groups})"
     body = f"    static const nw_conv_shape s = {{{fields}}};\n{each_sample(node, call)};"
     return Body(body, ("depthwise.h" if depthwise else "conv.h",), size + 4 * len(shape))
 
 
-def _kernel(node: Node) -> tuple[str, str]:
-    """A kernel for what this depthwise layer shares with others: its name, and its code."""
+def _depthwise_call(writer: Writer, node: Node, constants: str) -> str:
+    """The call of a depthwise layer, and the kernel for what it shares with others."""
     op, w, name = node.op, node.inputs[1], kernel(node)
     assert isinstance(op, QConv) and w is not None and name is not None
     _, kh, kw, _ = w.shape
@@ -181,16 +181,22 @@ def _kernel(node: Node) -> tuple[str, str]:
         kh, kw = kw, kh
     clamped = (op.low, op.high) != (-128, 127)
     end = f"(nw_end){{s->y_zero, {'s->low, s->high' if clamped else '-128, 127'}}}"
-    operands = "x, y, w, bias, multiplier, shift"
     if by_channel(node):
-        call = f"nw_depthwise({operands}, scratch, s, {kh}, {kw}, {op.stride[0]}, {end})"
-    else:
-        call = f"nw_depthwise_any({operands}, s, {end})"
-    return name, (
+        writer.helper(
+            name,
+            f"NW_KERNEL void {name}(const int8_t *x, int8_t *y, const int8_t *w, int16_t *scratch,\n"
+            "    const nw_conv_shape *s, int32_t start, int32_t multiplier, int32_t shift)\n{\n"
+            f"    nw_depthwise_channel(x, y, w, scratch, s, start, multiplier, shift, {kh}, {kw}, {op.stride[0]},\n"
+            f"                         {end});\n}}",
+        )
+        return f"nw_depthwise(x0, y0, {constants}, scratch, &s, {name}, {kh * kw}, {conv_scratch(node) // 2})"
+    writer.helper(
+        name,
         f"NW_KERNEL void {name}(const int8_t *x, int8_t *y, const int8_t *w, const int32_t *bias,\n"
-        "    const int32_t *multiplier, const int8_t *shift, int16_t *scratch, const nw_conv_shape *s)\n"
-        f"{{\n    {call};\n}}"
+        "    const int32_t *multiplier, const int8_t *shift, const nw_conv_shape *s)\n{\n"
+        f"    nw_depthwise_any(x, y, w, bias, multiplier, shift, s, {end});\n}}",
     )
+    return f"{name}(x0, y0, {constants}, &s)"
 
 
 @emits(QConvTranspose)

@@ -36,7 +36,7 @@ NW_INLINE int32_t nw_pair_sum(const int16_t *x, const int16_t *taps, int32_t acc
 }
 
 /* one row of one channel into the ring; rows outside the image are zeros */
-NW_INLINE void nw_depthwise_row(const int8_t *x, int16_t *to, const nw_conv_shape *s, int32_t row)
+NW_KERNEL void nw_depthwise_row(const int8_t *x, int16_t *to, const nw_conv_shape *s, int32_t row)
 {
     to += s->left;
     if (row < 0 || row >= s->h) {
@@ -136,52 +136,57 @@ NW_INLINE void nw_depthwise_sums(int16_t *const *rows, const int16_t *taps, int3
     }
 }
 
-/* for kernels of one size and stride: constants, so that the sums are straight code */
-NW_INLINE void nw_depthwise(const int8_t *x, int8_t *y, const int8_t *w, const int32_t *bias, const int32_t *multiplier,
-                            const int8_t *shift, int16_t *scratch, const nw_conv_shape *shape, const int32_t kh,
-                            const int32_t kw, const int32_t stride, const nw_end e)
+/* One channel, for kernels of one size and stride: constants, so that the sums are straight code. */
+NW_INLINE void nw_depthwise_channel(const int8_t *x, int8_t *y, const int8_t *w, int16_t *scratch,
+                                    const nw_conv_shape *s, int32_t start, int32_t m, int32_t d, const int32_t kh,
+                                    const int32_t kw, const int32_t stride, const nw_end e)
 {
-    const nw_conv_shape local = *shape, *s = &local;
-    const int32_t pairs = NW_PAIRS(kw), width = (s->ow + 3) / 4 * 4 * stride + 2 * pairs, step = s->dw;
-    int16_t *taps = scratch, *ring = scratch + 4 * kh * pairs;
-    for (int32_t i = 0; i < kh * width; i++)
-        ring[i] = 0;
-    for (int32_t c = 0; c < s->c; c++, w += kh * kw) {
-        const int32_t m = multiplier[c], d = shift[c], start = bias[c], fast = d >= 0;
-        int16_t *rows[NW_TALLEST];
-        int32_t next = -s->top;
-        nw_depthwise_taps(w, taps, kh, kw);
-        for (int32_t k = 0; k < kh; k++)
-            nw_depthwise_row(x + c, rows[k] = ring + k * width, s, next++);
-        for (int32_t oy = 0; oy < s->oh; oy++) {
-            int8_t *to = y + c + oy * s->dh;
-            int32_t ox = 0;
-            for (; ox + 3 <= s->ow; ox += 4) {
-                int32_t acc[4] = {start, start, start, start};
-                nw_depthwise_sums(rows, taps, ox, kh, kw, stride, acc);
-#pragma GCC unroll 4
-                for (int32_t i = 0; i < 4; i++)
-                    if (i < 3 || ox + 4 <= s->ow) {
-                        *to = nw_conv_finish(acc[i], m, d, fast, e);
-                        to += step;
-                    }
-            }
-            if (ox < s->ow) {
-                int32_t acc[4] = {start, start, start, start};
-                nw_depthwise_sums(rows, taps, ox, kh, kw, stride, acc);
-                for (int32_t i = 0; i < s->ow - ox; i++, to += step)
-                    *to = nw_conv_finish(acc[i], m, d, fast, e);
-            }
-            if (oy + 1 == s->oh)
-                break;
-            for (int32_t turn = 0; turn < stride; turn++) {
-                int16_t *first = rows[0];
-                for (int32_t k = 0; k + 1 < kh; k++)
-                    rows[k] = rows[k + 1];
-                nw_depthwise_row(x + c, rows[kh - 1] = first, s, next++);
-            }
+    const int32_t pairs = NW_PAIRS(kw), width = (s->ow + 3) / 4 * 4 * stride + 2 * pairs, step = s->dw, ow = s->ow;
+    const int32_t fast = d >= 0;
+    int16_t *taps = scratch, *ring = scratch + 4 * kh * pairs, *rows[NW_TALLEST];
+    int32_t next = -s->top;
+    nw_depthwise_taps(w, taps, kh, kw);
+    for (int32_t k = 0; k < kh; k++)
+        nw_depthwise_row(x, rows[k] = ring + k * width, s, next++);
+    for (int32_t left = s->oh; left > 0; left--, y += s->dh) {
+        int8_t *to = y;
+        int32_t ox = 0;
+        for (; ox + 4 <= ow; ox += 4) {
+            int32_t acc[4] = {start, start, start, start};
+            nw_depthwise_sums(rows, taps, ox, kh, kw, stride, acc);
+            for (int32_t i = 0; i < 4; i++, to += step)
+                *to = nw_conv_finish(acc[i], m, d, fast, e);
+        }
+        if (ox < ow) {
+            int32_t acc[4] = {start, start, start, start};
+            nw_depthwise_sums(rows, taps, ox, kh, kw, stride, acc);
+            to[0] = nw_conv_finish(acc[0], m, d, fast, e);
+            if (ox + 1 < ow)
+                to[step] = nw_conv_finish(acc[1], m, d, fast, e);
+            if (ox + 2 < ow)
+                to[2 * step] = nw_conv_finish(acc[2], m, d, fast, e);
+        }
+        for (int32_t turn = 0; turn < stride && left > 1; turn++) {
+            int16_t *first = rows[0];
+            for (int32_t k = 0; k + 1 < kh; k++)
+                rows[k] = rows[k + 1];
+            nw_depthwise_row(x, rows[kh - 1] = first, s, next++);
         }
     }
+}
+
+typedef void nw_depthwise_kernel(const int8_t *x, int8_t *y, const int8_t *w, int16_t *scratch, const nw_conv_shape *s,
+                                 int32_t start, int32_t multiplier, int32_t shift);
+
+/* all channels: weights [c, taps]; `scratch` of so many elements */
+NW_KERNEL void nw_depthwise(const int8_t *x, int8_t *y, const int8_t *w, const int32_t *bias, const int32_t *multiplier,
+                            const int8_t *shift, int16_t *scratch, const nw_conv_shape *s, nw_depthwise_kernel *channel,
+                            int32_t taps, int32_t elements)
+{
+    for (int32_t i = 0; i < elements; i++)
+        scratch[i] = 0;
+    for (int32_t c = 0; c < s->c; c++, w += taps)
+        channel(x + c, y + c, w, scratch, s, bias[c], multiplier[c], shift[c]);
 }
 
 /* any stride and dilation, a tap at a time */
