@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from netwright.graph import Graph, Node, Value
@@ -67,12 +68,25 @@ class Plan:
 
     def live(self, step: int) -> int:
         """Bytes of the arena that are held at a step; those of a result over its input count once."""
-        held = sorted((o, o + b.bytes) for b, o in zip(self.buffers, self.offsets) if b.first <= step <= b.last)
-        total = reached = 0
-        for start, end in held:
-            total += max(0, end - max(start, reached))
-            reached = max(reached, end)
-        return total
+        return self._live[step]
+
+    @cached_property
+    def _live(self) -> list[int]:
+        held: list[list[tuple[int, int]]] = [[] for _ in range(max((b.last for b in self.buffers), default=0) + 1)]
+        for b, offset in sorted(zip(self.buffers, self.offsets), key=lambda pair: pair[1]):
+            for step in range(b.first, b.last + 1):
+                held[step].append((offset, offset + b.bytes))
+        return [_covered(spans) for spans in held]
+
+
+def _covered(spans: list[tuple[int, int]]) -> int:
+    """Length of the union of stretches, which are sorted by their begin."""
+    total = reached = 0
+    for start, end in spans:
+        if end > reached:
+            total += end - max(start, reached)
+            reached = end
+    return total
 
 
 def aligned(size: int) -> int:
@@ -203,17 +217,17 @@ def place(buffers: list[Buffer], gaps: Gaps | None = None) -> tuple[list[int], i
         return [], 0, 0
     bound = _bound(buffers, gaps)
     indices = range(len(buffers))
-    orders = (
-        sorted(indices, key=lambda i: (-buffers[i].bytes, buffers[i].first)),
-        sorted(indices, key=lambda i: (buffers[i].first, -buffers[i].bytes)),
-        sorted(indices, key=lambda i: (-(buffers[i].last - buffers[i].first), -buffers[i].bytes)),
-        sorted(indices, key=lambda i: -buffers[i].bytes * (buffers[i].last - buffers[i].first + 1)),
+    orders: tuple[Callable[[int], object], ...] = (
+        lambda i: (-buffers[i].bytes, buffers[i].first),
+        lambda i: (buffers[i].first, -buffers[i].bytes),
+        lambda i: (-(buffers[i].last - buffers[i].first), -buffers[i].bytes),
+        lambda i: -buffers[i].bytes * (buffers[i].last - buffers[i].first + 1),
     )
     near = _neighbours(buffers)
     best: list[int] | None = None
     size = 0
     for order in orders:
-        offsets = _first_fit(buffers, order, near, gaps)
+        offsets = _first_fit(buffers, sorted(indices, key=order), near, gaps)  # type: ignore[arg-type]
         top = max(o + b.bytes for o, b in zip(offsets, buffers))
         if best is None or top < size:
             best, size = offsets, top
@@ -279,9 +293,10 @@ def _forbidden(i: int, j: int, buffers: list[Buffer], gaps: Gaps) -> Gap:
 
 def _free(offset: int, held: list[tuple[int, Gap]]) -> bool:
     """Whether an offset is allowed by all buffers placed so far."""
-    return all(
-        offset <= at - gap.before or offset >= at + gap.behind or (gap.same and offset == at) for at, gap in held
-    )
+    for at, (before, behind, same) in held:
+        if at - before < offset < at + behind and not (same and offset == at):
+            return False
+    return True
 
 
 def _within(buffers: list[Buffer], capacity: int, near: list[list[int]], gaps: Gaps) -> list[int] | None:
@@ -326,13 +341,10 @@ def _first_fit(buffers: list[Buffer], order: list[int], near: list[list[int]], g
     placed: set[int] = set()
     for i in order:
         held = [(offsets[j], _forbidden(i, j, buffers, gaps)) for j in near[i] if j in placed]
-        candidates = {0}
-        for at, gap in held:
-            candidates.add(at + gap.behind)
-            if gap.same:
-                candidates.add(at)
-            if at >= gap.before:
-                candidates.add(at - gap.before)
-        offsets[i] = min(o for o in candidates if _free(o, held))
+        if not _free(0, held):
+            candidates = [at + gap.behind for at, gap in held]
+            candidates += [at for at, gap in held if gap.same]
+            candidates += [at - gap.before for at, gap in held if at >= gap.before]
+            offsets[i] = next(o for o in sorted(candidates) if _free(o, held))
         placed.add(i)
     return offsets

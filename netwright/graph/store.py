@@ -85,7 +85,7 @@ class Init:
         return values.astype(DTYPES[dtype])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Param:
     """A named parameter: the value it feeds, the stored tensor, how it is cut from it, and how that starts."""
 

@@ -37,7 +37,12 @@ class Layouts:
 
     def put(self, value: Value, made: Value, last: bool = False) -> None:
         """Record what stands for a float value, and whether that lies channels last."""
-        self._forms.setdefault(value, {}).setdefault(last and len(value.shape) in TO_LAST, made)
+        last = last and len(value.shape) in TO_LAST
+        forms = self._forms.get(value)
+        if forms is None:
+            self._forms[value] = {last: made}
+        else:
+            forms.setdefault(last, made)
 
     def is_last(self, value: Value) -> bool:
         """Whether the value was made channels last."""

@@ -235,7 +235,7 @@ def _need_finite(name: str, what: str, array: np.ndarray) -> None:
 
 def lower(graph: Graph, ranges: Mapping[str, Range] | None = None) -> Graph:
     """The int8 form of a float graph; see the package's manual."""
-    return _lowered(graph, ranges)[0]
+    return dead.eliminate(_lowered(graph, ranges).b.graph())
 
 
 @dataclass(frozen=True)
@@ -248,11 +248,16 @@ class Placed:
 
 def places(graph: Graph) -> dict[str, Placed]:
     """float value's name -> what stands for it in any int8 form of this (prepared) graph."""
-    return _lowered(graph, None)[1]
+    state = _lowered(graph, None)
+    values = (v for v in state.graph.values() if state.has(v) and v not in state.unflattened)
+    return {v.name: Placed(*_place(state, v)) for v in values}
 
 
-def _lowered(graph: Graph, ranges: Mapping[str, Range] | None) -> tuple[Graph, dict[str, Placed]]:
-    graph = _folded(expanded(_folded(graph)))
+def _lowered(graph: Graph, ranges: Mapping[str, Range] | None) -> Lowering:
+    folded = _folded(graph)
+    graph = expanded(folded)
+    if graph is not folded:
+        graph = _folded(graph)
     if ranges is not None:
         graph = batchnorm.fold(dead.eliminate(graph))
     state = Lowering(graph, ranges)
@@ -278,8 +283,7 @@ def _lowered(graph: Graph, ranges: Mapping[str, Range] | None) -> tuple[Graph, d
         state.b.update(before, after)
     for index, value in enumerate(graph.outputs):
         state.b.output(_given(state, value, index))
-    found = {v.name: Placed(*_place(state, v)) for v in graph.values() if state.has(v) and v not in state.unflattened}
-    return dead.eliminate(state.b.graph()), found
+    return state
 
 
 def _folded(graph: Graph) -> Graph:
@@ -314,10 +318,12 @@ def _place(state: Lowering, value: Value) -> tuple[str, tuple[int, ...] | None]:
 
 def _lower_node(state: Lowering, node: Node) -> None:
     """Apply the rule of a node. Raises UserError naming it where there is none, or its operands are beyond it."""
-    if node.inputs and all(v is None or state.is_constant(v) for v in node.inputs):
+    if node.inputs and not state.has(node.inputs[0]) and all(v is None or state.is_constant(v) for v in node.inputs):
         state.unknown.update(node.outputs)
         return
-    if not any(v is not None and v.dtype in FLOATS for v in (*node.inputs, *node.outputs)):
+    if node.output.dtype not in FLOATS and not any(
+        v is not None and v.dtype in FLOATS for v in (*node.inputs, *node.outputs)
+    ):
         _copied(state, node)
         return
     rule = RULES.get(type(node.op))

@@ -58,10 +58,10 @@ class Speller:
         self._zeros: set[Value] = set()
 
     def concerns(self, node: Node) -> bool:
-        """Whether a node is worth a look: sums and products are where an operand is a parameter."""
+        """Whether a node is worth a look: sums and products where an operand is zero, layers with computed weights."""
         if isinstance(node.op, (Add, Mul)):
             return any(self._is_zero(v) for v in node.inputs)
-        return spells(node.op)
+        return spells(node.op) and not (isinstance(node.op, Linear) and node.inputs[1] in self.graph.param_of)
 
     def rule(self, b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Value | None:
         rule = SPELLINGS.get(type(node.op))

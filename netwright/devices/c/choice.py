@@ -6,6 +6,7 @@ from netwright.graph import Node
 from netwright.graph.ops.int8.conv import QConv
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
+SHAPE_BYTES = 80  # nw_conv_shape of conv.h, a constant of every convolution
 
 
 def is_depthwise(node: Node) -> bool:

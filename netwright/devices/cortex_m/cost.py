@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,6 +60,27 @@ def coefficients(core: str) -> dict[str, Any]:
     """family -> {instructions, cycles, text} coefficient lists, and `base` for the program around the layers."""
     with Path(__file__).with_name("costs.toml").open("rb") as file:
         return dict(tomllib.load(file)[core])
+
+
+class Price(NamedTuple):
+    """What one layer costs: modelled."""
+
+    instructions: float
+    cycles: float
+    text: float  # bytes of code
+    stack: int  # bytes
+
+
+@lru_cache(maxsize=1 << 16)
+def price(core: str, family: str, values: tuple[float, ...]) -> Price:
+    """The cost of a layer with these features."""
+    row = coefficients(core)[family]
+
+    def total(kind: str, features: tuple[float, ...]) -> float:
+        return sum(a * b for a, b in zip(row[kind], features, strict=True))
+
+    text = total("text", text_features(family, values))
+    return Price(total("instructions", values), total("cycles", values), text, int(row["stack"]))
 
 
 _MEMORY: dict[tuple[Any, ...], Features] = {}

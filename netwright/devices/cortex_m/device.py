@@ -19,13 +19,13 @@ from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
 from ..c import CSource, generate, planned, prepared
-from ..c.choice import kernel, stream_bytes
+from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
 from .board import Board
-from .cost import coefficients, features, text_features
+from .cost import coefficients, features, price
 from .cycles import count
 from .emulator import Counts, Image, Unicorn
 from .rules import RULES
@@ -62,9 +62,8 @@ class CortexM(Device):
         return []
 
     def _cost(self, lowered: Graph) -> Profile:
-        table = coefficients(self.board.core)
         where = planned(lowered)
-        base = table["base"]
+        base = coefficients(self.board.core)["base"]
         instructions, cycles = float(base["instructions"]), float(base["cycles"])
         text, rodata = float(base["text"]), 0
         stack = 0
@@ -74,24 +73,26 @@ class CortexM(Device):
             found = features(node)
             if found is None:
                 continue
-            family, values = found
-            row = table[family]
-            own = [sum(a * b for a, b in zip(row[kind], values)) for kind in ("instructions", "cycles")]
+            own = price(self.board.core, *found)
             constants = _constant_bytes(node, lowered)
-            stack = max(stack, int(row["stack"]))
-            instructions += own[0]
-            cycles += own[1]
+            stack = max(stack, own.stack)
+            instructions += own.instructions
+            cycles += own.cycles
             rodata += constants
             common = kernel(node)
-            if common in shared:
-                text += float(base["call"])
-            else:
-                text += sum(a * b for a, b in zip(row["text"], text_features(family, values)))
+            text += float(base["call"]) if common in shared else own.text
             if common is not None:
                 shared.add(common)
             layers.append(
                 LayerCost(
-                    node.name, node.op.name, node.output.shape, node.macs, own[0], own[1], where.live(index), constants
+                    node.name,
+                    node.op.name,
+                    node.output.shape,
+                    node.macs,
+                    own.instructions,
+                    own.cycles,
+                    where.live(index),
+                    constants,
                 )
             )
         clock = self.limits.clock_hz
@@ -101,7 +102,7 @@ class CortexM(Device):
             cycles / clock * 1e3,
             {"arena": max(4, where.bytes), "stack": stack, "static": 0},
             {"text": round(text), "rodata": rodata},
-            lowered.macs,
+            sum(layer.macs for layer in layers),
             False,
             tuple(layers),
             version_or_none(),
@@ -384,8 +385,8 @@ def _constant_bytes(node: Any, graph: Graph) -> int:
     from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
     if isinstance(node.op, QConv) and node.op.groups == 1:
-        return stream_bytes(node.inputs[1].shape)
+        return stream_bytes(node.inputs[1].shape) + SHAPE_BYTES
     if isinstance(node.op, (QConv, QLinear, QConvTranspose)):
         outputs = node.inputs[1].shape[0]
-        return int(node.inputs[1].type.size + 9 * outputs)
+        return int(node.inputs[1].type.size + 9 * outputs) + SHAPE_BYTES * isinstance(node.op, QConv)
     return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)

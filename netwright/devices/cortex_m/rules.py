@@ -15,6 +15,8 @@ from ..device import Rule, Subject, Violation
 
 def _ops(subject: Subject) -> Iterable[Violation]:
     for node in subject.graph.nodes:
+        if supported(node.op) and lowerable(node.op):
+            continue
         ends = (v for v in (*node.inputs, *node.outputs) if v is not None and v not in subject.graph.param_of)
         floating = any(v.dtype in FLOATS for v in ends) and not isinstance(node.op, (Quantise, Dequantise))
         known = (lowerable(node.op) or isinstance(node.op, BatchNorm)) if floating else supported(node.op)

@@ -9,7 +9,7 @@ from netwright.graph.ops.int8.arithmetic import multipliers, multiply_by_multipl
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
-from ..choice import by_channel, by_columns, is_depthwise, kernel
+from ..choice import SHAPE_BYTES, by_channel, by_columns, is_depthwise, kernel
 from ..source import Body, Writer, emits, scratch
 
 
@@ -169,7 +169,7 @@ def conv(writer: Writer, node: Node) -> Body:
         else:
             call = f"nw_conv_grouped(x0, y0, {names}, &s, {op.groups})"
     body = f"    static const nw_conv_shape s = {{{fields}}};\n{each_sample(node, call)};"
-    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size + 4 * len(shape))
+    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size + SHAPE_BYTES)
 
 
 def _depthwise_call(writer: Writer, node: Node, constants: str) -> str:
