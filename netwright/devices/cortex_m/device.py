@@ -386,7 +386,10 @@ def _constant_bytes(node: Any, graph: Graph) -> int:
 
     if isinstance(node.op, QConv) and node.op.groups == 1:
         return stream_bytes(node.inputs[1].shape) + SHAPE_BYTES
-    if isinstance(node.op, (QConv, QLinear, QConvTranspose)):
+    if isinstance(node.op, QLinear):  # filled up to fours
+        outputs, inputs = node.inputs[1].shape
+        return int(outputs * (-(-inputs // 4) * 4 + 9))
+    if isinstance(node.op, (QConv, QConvTranspose)):
         outputs = node.inputs[1].shape[0]
         return int(node.inputs[1].type.size + 9 * outputs) + SHAPE_BYTES * isinstance(node.op, QConv)
     return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)

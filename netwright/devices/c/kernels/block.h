@@ -21,13 +21,13 @@ NW_INLINE void nw_expand4(const int8_t *x, int16_t *q, int32_t zero)
 #endif
 }
 
-/* where element k of a pixel lies in its groups, which are `stride` apart */
-NW_INLINE int32_t nw_place(int32_t k, int32_t stride)
+/* where element k of a pixel lies */
+NW_INLINE int32_t nw_place(int32_t k)
 {
 #ifdef NW_DSP
-    return (k >> 2) * stride + ((k & 1) << 1 | (k & 2) >> 1);
+    return (k >> 2) * 8 + ((k & 1) << 1 | (k & 2) >> 1);
 #else
-    return (k >> 2) * stride + (k & 3);
+    return (k >> 2) * 8 + (k & 3);
 #endif
 }
 
@@ -94,10 +94,10 @@ NW_INLINE void nw_block14(const int8_t *x, const int8_t *w, int32_t groups, int3
 }
 
 /* sum of one pixel's expanded activations: what a zero point of the weights takes off */
-NW_INLINE int32_t nw_expanded_sum(const int16_t *x, int32_t groups, int32_t stride)
+NW_INLINE int32_t nw_expanded_sum(const int16_t *x, int32_t groups)
 {
     int32_t sum = 0;
-    for (int32_t g = 0; g < groups; g++, x += stride)
+    for (int32_t g = 0; g < groups; g++, x += 8)
         sum += x[0] + x[1] + x[2] + x[3];
     return sum;
 }

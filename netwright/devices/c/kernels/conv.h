@@ -45,12 +45,12 @@ NW_INLINE void nw_conv_gather(const int8_t *x, int16_t *q, const nw_conv_shape *
             }
         } else {
             for (int32_t k = s->kw * s->c; k < run; k++)
-                q[nw_place(k, 8)] = 0;
+                q[nw_place(k)] = 0;
             for (int32_t kx = 0, k = 0; kx < s->kw; kx++) {
                 const int32_t column = x0 + kx * s->dw;
                 const int32_t here = inside && column >= 0 && column < s->w;
                 for (int32_t i = 0; i < s->c; i++, k++)
-                    q[nw_place(k, 8)] = here ? (int16_t)(p[kx * s->dw * s->c + i] - s->x_zero) : 0;
+                    q[nw_place(k)] = here ? (int16_t)(p[kx * s->dw * s->c + i] - s->x_zero) : 0;
             }
         }
     }
@@ -225,8 +225,8 @@ NW_KERNEL void nw_conv(const int8_t *x, int8_t *y, const int8_t *constants, int1
         }
         int32_t off0 = 0, off1 = 0;
         if (s.w_zero) {
-            off0 = s.w_zero * nw_expanded_sum(scratch, groups, 8);
-            off1 = s.w_zero * nw_expanded_sum(scratch + 4, groups, 8);
+            off0 = s.w_zero * nw_expanded_sum(scratch, groups);
+            off1 = s.w_zero * nw_expanded_sum(scratch + 4, groups);
         }
         const int8_t *w = nw_conv_pairs(scratch, constants, y0, y1, s.o / 2, groups, off0, off1, e);
         if (s.o & 1) {

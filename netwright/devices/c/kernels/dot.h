@@ -50,20 +50,6 @@ NW_INLINE int32_t nw_mac2(uint32_t a, uint32_t b, int32_t acc)
     return r;
 }
 
-NW_INLINE int32_t nw_mac_low(uint32_t a, uint32_t b, int32_t acc)
-{
-    int32_t r;
-    __asm__("smlabb %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
-    return r;
-}
-
-NW_INLINE int32_t nw_mac_high(uint32_t a, uint32_t b, int32_t acc)
-{
-    int32_t r;
-    __asm__("smlatt %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
-    return r;
-}
-
 NW_INLINE uint32_t nw_pair(int32_t v)
 {
     return ((uint32_t)v & 0xffffu) | ((uint32_t)v << 16);
