@@ -78,6 +78,7 @@ class Record:
                     "use the same settings, or another --out"
                 )
         rows = list(self.rows())
+        self._close_told()
         self._told = max((r.order + 1 for r in rows if r.status is not None), default=0)
         return rows
 
@@ -91,7 +92,7 @@ class Record:
             number = int(attrs[_NUMBER])
             self._ids[number] = trial._trial_id
             candidate = self._space.validate(Candidate.from_json(attrs[_TRACE]))
-            done = trial.state.is_finished() and _STATUS in attrs
+            done = _ORDER in attrs
             fidelity, resumed = attrs.get("fidelity"), attrs.get("resume_from")
             found.append(
                 Row(
@@ -122,16 +123,28 @@ class Record:
 
     def told(self, trial: Trial, metrics: Mapping[str, float], status: str) -> None:
         """Write down a result; once this returns it survives any kill."""
-        place, states = self._ids[trial.number], self._optuna.trial.TrialState
+        place = self._ids[trial.number]
         plain = {k: float(v) for k, v in metrics.items()}
-        for key, value in ((_METRICS, plain), (_STATUS, status), (_ORDER, self._told)):
+        for key, value in ((_METRICS, plain), (_STATUS, status), (_ORDER, self._told)):  # the last makes it a result
             self._storage.set_trial_user_attr(place, key, value)
         self._told += 1
-        values = [plain[g.name] for g in self._goals if g.name in plain]
+        self._close(place, plain, status)
+
+    def _close(self, place: int, metrics: Mapping[str, float], status: str) -> None:
+        """What other readers of the storage see of a result: the trial's end and its values."""
+        states = self._optuna.trial.TrialState
+        values = [metrics[g.name] for g in self._goals if g.name in metrics]
         if status == "ok" and len(values) == len(self._goals):
             self._storage.set_trial_state_values(place, states.COMPLETE, values)
         else:
             self._storage.set_trial_state_values(place, states.FAIL)
+
+    def _close_told(self) -> None:
+        """Close the trial whose result was written when a kill came between that and its end."""
+        for trial in self._study.get_trials(deepcopy=False):
+            attrs = trial.user_attrs
+            if _ORDER in attrs and not trial.state.is_finished():
+                self._close(trial._trial_id, attrs[_METRICS], attrs[_STATUS])
 
 
 def events(rows: list[Row]) -> Iterator[tuple[Any, ...]]:
