@@ -9,7 +9,7 @@ must be alive at one step, overlaps counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -20,8 +20,7 @@ ALIGNMENT = 4
 TRIES = 3000  # placements of the exact search before it gives up
 
 
-@dataclass(frozen=True)
-class Buffer:
+class Buffer(NamedTuple):
     """One region of the arena: the values that share it, the steps it is alive (inclusive), its bytes."""
 
     values: tuple[Value, ...]
@@ -287,14 +286,25 @@ def _neighbours(buffers: list[Buffer]) -> list[list[int]]:
     return near
 
 
-def _forbidden(i: int, j: int, buffers: list[Buffer], gaps: Gaps) -> Gap:
-    return gaps.get((i, j)) or Gap(buffers[i].bytes, buffers[j].bytes)
+Stretch = tuple[int, int, int]  # offsets between the first two are taken, but for the third (-1: none)
 
 
-def _free(offset: int, held: list[tuple[int, Gap]]) -> bool:
+def _taken(i: int, others: Iterable[int], buffers: list[Buffer], offsets: list[int], gaps: Gaps) -> list[Stretch]:
+    """What the others, placed at their offsets, leave no room for buffer `i` at."""
+    size, taken = buffers[i].bytes, []
+    for j in others:
+        at, gap = offsets[j], gaps.get((i, j))
+        if gap is None:
+            taken.append((at - size, at + buffers[j].bytes, -1))
+        else:
+            taken.append((at - gap.before, at + gap.behind, at if gap.same else -1))
+    return taken
+
+
+def _free(offset: int, taken: list[Stretch]) -> bool:
     """Whether an offset is allowed by all buffers placed so far."""
-    for at, (before, behind, same) in held:
-        if at - before < offset < at + behind and not (same and offset == at):
+    for start, end, but in taken:  # noqa: SIM110 (a generator would take twice the time)
+        if start < offset < end and offset != but:
             return False
     return True
 
@@ -310,13 +320,11 @@ def _within(buffers: list[Buffer], capacity: int, near: list[list[int]], gaps: G
     def edges(position: int) -> list[int]:
         i = order[position]
         last = capacity - buffers[i].bytes
-        held = [(offsets[j], _forbidden(i, j, buffers, gaps)) for j in near[i] if rank[j] < position]
+        taken = _taken(i, (j for j in near[i] if rank[j] < position), buffers, offsets, gaps)
         found = {0, last}
-        for at, gap in held:
-            found.update((at - gap.before, at + gap.behind))
-            if gap.same:
-                found.add(at)
-        allowed = [o for o in found if 0 <= o <= last and _free(o, held)]
+        for edge in taken:
+            found.update(edge)
+        allowed = [o for o in found if 0 <= o <= last and _free(o, taken)]
         return sorted(allowed, key=lambda o: (o not in (0, last), o))
 
     stack = [edges(0)]
@@ -340,11 +348,9 @@ def _first_fit(buffers: list[Buffer], order: list[int], near: list[list[int]], g
     offsets = [0] * len(buffers)
     placed: set[int] = set()
     for i in order:
-        held = [(offsets[j], _forbidden(i, j, buffers, gaps)) for j in near[i] if j in placed]
-        if not _free(0, held):
-            candidates = [at + gap.behind for at, gap in held]
-            candidates += [at for at, gap in held if gap.same]
-            candidates += [at - gap.before for at, gap in held if at >= gap.before]
-            offsets[i] = next(o for o in sorted(candidates) if _free(o, held))
+        taken = _taken(i, [j for j in near[i] if j in placed], buffers, offsets, gaps)
+        if not _free(0, taken):
+            edges = sorted({o for edge in taken for o in edge if o > 0})
+            offsets[i] = next(o for o in edges if _free(o, taken))
         placed.add(i)
     return offsets

@@ -20,8 +20,8 @@ def is_float(graph: Graph) -> bool:
     if all(v.dtype not in FLOATS for v in ends):
         return False
     inner = [n for n in graph.nodes if not isinstance(n.op, (Quantise, Dequantise))]
-    read = {v for n in inner for v in (*n.inputs, *n.outputs) if v is not None and v not in graph.param_of}
-    return any(v.dtype in FLOATS for v in read) or len(inner) == len(graph.nodes)
+    read = (v for n in inner for v in (*n.inputs, *n.outputs) if v is not None and v not in graph.param_of)
+    return len(inner) == len(graph.nodes) or any(v.dtype in FLOATS for v in read)
 
 
 def entries_json(graphs: Mapping[str, Graph]) -> dict[str, Any]:

@@ -24,12 +24,13 @@ so this package needs NumPy only.
 from __future__ import annotations
 
 from . import ops
-from .builder import Builder, inline, live, rebuild, result_types
+from .builder import Builder, inline, live, rebuild
 from .composite import expand_all
 from .files import load, save
 from .graph import Graph, Node, State, Value
 from .op import OPS, Composite, Op
 from .run import Runner
+from .signature import by_signature
 from .store import CentreCrop, Init, Mask, Param, Slice, Store, Transform
 from .text import parse, to_text
 from .types import Quant, Type
@@ -53,6 +54,7 @@ __all__ = [
     "Transform",
     "Type",
     "Value",
+    "by_signature",
     "expand_all",
     "inline",
     "live",
@@ -60,7 +62,6 @@ __all__ = [
     "ops",
     "parse",
     "rebuild",
-    "result_types",
     "save",
     "to_text",
 ]

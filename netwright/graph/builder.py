@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 
 from .graph import Graph, Node, State, Value
 from .op import Composite, Op
+from .signature import signature
 from .store import Init, Param, Store, View
 from .types import Quant, Type
 
-_TYPES: dict[tuple[Any, ...], tuple[Type, ...]] = {}  # (op, *input types) -> output types
-_TYPES_LIMIT = 200_000
+_TYPES: dict[tuple[Any, ...], Type] = {}  # of parameters: searches make the same ones over and over
+_TYPES_LIMIT = 100_000
 MOST_DIMENSIONS = 32  # of a result, where a builder is bounded
 
 
-def result_types(op: Op, *inputs: Type | None) -> tuple[Type, ...]:
-    """`op.types`, remembered: searches build the same layers over and over."""
-    key = (op, *inputs)
-    types = _TYPES.get(key)
-    if types is None:
-        if len(_TYPES) > _TYPES_LIMIT:
-            _TYPES.clear()
-        types = _TYPES[key] = op.types(*inputs)  # type: ignore[arg-type]
-    return types
+class Scope:
+    """Names made inside begin with those of the scopes around them."""
+
+    __slots__ = ("_before", "_builder", "_name")
+
+    def __init__(self, builder: Builder, name: str) -> None:
+        self._builder = builder
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._before = self._builder._prefix
+        self._builder._prefix = f"{self._before}{self._name}."
+
+    def __exit__(self, *error: object) -> None:
+        self._builder._prefix = self._before
 
 
 class Builder:
@@ -59,6 +66,10 @@ class Builder:
         if name not in taken:
             taken[name] = 1
             return name
+        return self._numbered(name)
+
+    def _numbered(self, name: str) -> str:
+        taken = self._taken
         count = taken[name]
         while (candidate := f"{name}_{count}") in taken:
             count += 1
@@ -66,15 +77,9 @@ class Builder:
         taken[candidate] = 1
         return candidate
 
-    @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
+    def scope(self, name: str) -> Scope:
         """Prefix every name made inside with `name.`."""
-        before = self._prefix
-        self._prefix = f"{before}{name}."
-        try:
-            yield
-        finally:
-            self._prefix = before
+        return Scope(self, name)
 
     def input(self, name: str, type: Type) -> Value:
         """A new graph input."""
@@ -96,9 +101,20 @@ class Builder:
         quant: Quant | None = None,
     ) -> Value:
         """A parameter of this shape. `tensor`, `views` and `full` make it a cut out of a larger stored tensor."""
-        value = Value(self.unique(name), Type(shape, dtype, quant))
+        name = self._prefix + name
+        if name in self._taken:
+            name = self._numbered(name)
+        else:
+            self._taken[name] = 1
+        key = (shape, dtype, quant)
+        type = _TYPES.get(key)
+        if type is None:
+            if len(_TYPES) > _TYPES_LIMIT:
+                _TYPES.clear()
+            type = _TYPES[key] = Type(shape, dtype, quant)
+        value = Value(name, type)
         full_type = Type(full, dtype) if full is not None else None
-        self._params.append(Param(value, tensor or value.name, views, full_type, init, trainable))
+        self._params.append(Param(value, tensor or name, views, full_type, init, trainable))
         return value
 
     def constant(
@@ -154,19 +170,20 @@ class Builder:
     def __call__(self, op: Op, *inputs: Any, name: str | None = None) -> Any:
         """Apply `op`. Returns its value, or a tuple for several outputs. Raises ValueError on wrong types."""
         try:
-            types = result_types(op, *[v.type if v is not None else None for v in inputs])
+            known = signature(op, *[v and v.type for v in inputs])
         except ValueError as error:
             shown = ", ".join(repr(v) for v in inputs)
             raise ValueError(f"{self._prefix}{name or op.name}: {error} [inputs: {shown}]") from None
+        types = known.outputs
         if self.largest is not None:
             self._bound(types)
         base = name or op.name
         if len(types) == 1:
             value = Value(self.unique(base), types[0])
-            self._nodes.append(Node(op, inputs, (value,)))
+            self._nodes.append(Node(op, inputs, (value,), known))
             return value
         outputs = tuple(Value(self.unique(f"{base}.{i}"), t) for i, t in enumerate(types))
-        self._nodes.append(Node(op, inputs, outputs))
+        self._nodes.append(Node(op, inputs, outputs, known))
         return outputs
 
     def _bound(self, types: tuple[Type, ...]) -> None:
@@ -252,15 +269,13 @@ def opened(
 
 def copy_node(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Node:
     """The same op on values of `b`; results keep their names where they are free."""
-    types = result_types(node.op, *[v.type if v is not None else None for v in inputs])
-    outputs = tuple(Value(b.unique(v.name), t) for v, t in zip(node.outputs, types, strict=True))
-    b._nodes.append(Node(node.op, inputs, outputs))
+    known = signature(node.op, *[v.type if v is not None else None for v in inputs])
+    outputs = tuple(Value(b.unique(v.name), t) for v, t in zip(node.outputs, known.outputs, strict=True))
+    b._nodes.append(Node(node.op, inputs, outputs, known))
     return b._nodes[-1]
 
 
 def _without_unread_params(graph: Graph) -> Graph:
-    from dataclasses import replace
-
     read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs) | {s.after for s in graph.states}
     kept = tuple(p for p in graph.params if p.value in read)
     return graph if len(kept) == len(graph.params) else replace(graph, params=kept)
@@ -268,13 +283,16 @@ def _without_unread_params(graph: Graph) -> Graph:
 
 def live(graph: Graph) -> Graph:
     """Drop nodes that neither an output nor a state needs, and parameters that nothing reads."""
-    needed: set[Value] = set(graph.outputs) | {s.after for s in graph.states}
+    needed: set[Value | None] = {*graph.outputs, *(s.after for s in graph.states)}
     kept: set[Node] = set()
     for node in reversed(graph.nodes):
         if any(v in needed for v in node.outputs):
             kept.add(node)
-            needed.update(v for v in node.inputs if v is not None)
-    return rebuild(graph, only=kept) if len(kept) < len(graph.nodes) else _without_unread_params(graph)
+            needed.update(node.inputs)
+    if len(kept) < len(graph.nodes):
+        return rebuild(graph, only=kept)
+    params = tuple(p for p in graph.params if p.value in needed)
+    return graph if len(params) == len(graph.params) else replace(graph, params=params)
 
 
 def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]:
@@ -291,4 +309,4 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
 
 
-__all__ = ["Builder", "Composite", "inline", "live", "rebuild", "result_types"]
+__all__ = ["Builder", "Composite", "inline", "live", "rebuild"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .op import Op
+from .signature import Signature, by_signature, signature
 from .store import Param, Store
 from .types import Type
 
@@ -42,12 +43,22 @@ class Value:
 class Node:
     """One application of an op. An input is None where an optional input is left out."""
 
-    __slots__ = ("inputs", "op", "outputs")
+    __slots__ = ("_signature", "inputs", "op", "outputs")
 
-    def __init__(self, op: Op, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+    def __init__(
+        self, op: Op, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...], known: Signature | None = None
+    ) -> None:
         self.op = op
         self.inputs = inputs
         self.outputs = outputs
+        self._signature = known
+
+    @property
+    def signature(self) -> Signature:
+        """What all nodes with this op and these input types have in common."""
+        if self._signature is None:
+            self._signature = signature(self.op, *[v.type if v is not None else None for v in self.inputs])
+        return self._signature
 
     @property
     def name(self) -> str:
@@ -60,11 +71,8 @@ class Node:
 
     @property
     def macs(self) -> int:
-        key = (self.op, *[v.type if v is not None else None for v in self.inputs])
-        macs = _MACS.get(key)
-        if macs is None:
-            macs = _MACS[key] = self.op.macs(*key[1:])  # type: ignore[arg-type]
-        return macs
+        """Multiply-accumulates of this node."""
+        return _macs(self)
 
     def __repr__(self) -> str:
         outs = ", ".join(v.name for v in self.outputs)
@@ -113,13 +121,8 @@ class Graph:
             numbers[param.value] = len(numbers)
             shared = tensors.setdefault(param.tensor, len(tensors))
             lines.append(f"p{param.value.type}{shared}{param.views or ''}")
-        signatures = _SIGNATURES
         for node in self.nodes:
-            op = node.op
-            signature = signatures.get(op)
-            if signature is None:
-                signature = signatures[op] = str(op)
-            lines.append(f"{signature}{[numbers[v] if v is not None else -1 for v in node.inputs]}")
+            lines.append(f"{_spelled(node)}{[numbers[v] if v is not None else -1 for v in node.inputs]}")
             for value in node.outputs:
                 numbers[value] = len(numbers)
         lines.append(f"{[numbers[v] for v in self.outputs]}{[numbers[s.after] for s in self.states]}")
@@ -208,8 +211,14 @@ class Graph:
         return to_text(self)
 
 
-_SIGNATURES: dict[Op, str] = {}
-_MACS: dict[tuple[Any, ...], int] = {}
+@by_signature
+def _macs(node: Node) -> int:
+    return node.op.macs(*[v.type if v is not None else None for v in node.inputs])  # type: ignore[arg-type]
+
+
+@by_signature
+def _spelled(node: Node) -> str:
+    return str(node.op)
 
 
 def topological(nodes: Iterable[Node]) -> tuple[Node, ...]:

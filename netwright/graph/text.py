@@ -17,6 +17,7 @@ from typing import Any
 from .builder import Builder
 from .graph import Graph, Node, Value
 from .op import build_op
+from .signature import signature
 from .store import CentreCrop, Init, Mask, Param, Slice, Store, Transform, View
 from .types import Quant, parse_type
 
@@ -117,11 +118,9 @@ def _parse_node(b: Builder, values: dict[str, Value], line: str) -> None:
     op = build_op(match["op"], _keywords(match["attributes"] or ""))
     inputs = [None if t == "_" else values[_unquote(t)] for t in _TOKEN.findall(match["ins"])]
     names = [_unquote(t) for t in _TOKEN.findall(match["outs"])]
-    from .builder import result_types
-
-    types = result_types(op, *[v.type if v is not None else None for v in inputs])
-    outputs = tuple(Value(b.unique(n), t) for n, t in zip(names, types, strict=True))
-    b._nodes.append(Node(op, tuple(inputs), outputs))
+    known = signature(op, *[v.type if v is not None else None for v in inputs])
+    outputs = tuple(Value(b.unique(n), t) for n, t in zip(names, known.outputs, strict=True))
+    b._nodes.append(Node(op, tuple(inputs), outputs, known))
     values.update({v.name: v for v in outputs})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -32,7 +31,7 @@ def trials(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def layers(cost: Profile) -> list[dict[str, Any]]:
     """The cost model's layers: name, op, shape, macs, instructions, cycles, ram_bytes, flash_bytes; all modelled."""
-    return [{**asdict(layer), "shape": list(layer.shape)} for layer in cost.layers]
+    return [{**layer._asdict(), "shape": list(layer.shape)} for layer in cost.layers]
 
 
 def versions() -> dict[str, str]:

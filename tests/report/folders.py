@@ -65,7 +65,7 @@ def write(
     graph = network(classes=len(names)) if graph is None else graph
     device = get("cortex-m4", ram="4KB", flash="32KB", latency="20ms")
     cost = device.cost(graph)
-    layers = [{**vars(layer), "shape": list(layer.shape)} for layer in cost.layers]
+    layers = [{**layer._asdict(), "shape": list(layer.shape)} for layer in cost.layers]
     right = float(np.trace(counts) / max(1, counts.sum()))
     result: dict[str, Any] = {
         "netwright": "0.0",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from netwright.errors import UserError
@@ -13,6 +15,8 @@ from netwright.graph.ops.norm import BatchNorm
 from netwright.graph.ops.shape import Reshape
 
 from .lowering import Lowering, lowers
+
+_q_conv = lru_cache(maxsize=4096)(QConv)  # searches make the same ones over and over
 
 
 def _quant(value: Value) -> tuple[float, int]:
@@ -42,7 +46,7 @@ def conv(state: Lowering, node: Node) -> None:
     out = state.quant(fused.output)
     w, scale = state.weights(node.name, last, (shape[0], shape[2], shape[3], shape[1]))
     bias = state.bias(node.name, constant_bias(state, node), x.type.quant, scale)  # type: ignore[arg-type]
-    q = QConv(stride, padding, dilation, op.groups, x.type.quant, out, **state.limits(fused.clamp, out))  # type: ignore[arg-type]
+    q = _q_conv(stride, padding, dilation, op.groups, x.type.quant, out, **state.limits(fused.clamp, out))
     y = state.b(q, x, w, scale, bias, name=node.name)
     if rank == 1:
         y = state.b(Reshape((0, *y.shape[2:])), y, name=f"{node.name}.row")

@@ -17,7 +17,7 @@ from netwright.graph.ops.norm import BatchNorm
 from netwright.graph.ops.quantise import Cast
 from netwright.graph.ops.shape import Expand
 from netwright.graph.ops.unary import Clip, Relu
-from netwright.graph.types import FLOATS
+from netwright.graph.types import FLOATS, UNIT_QUANT
 
 from .. import batchnorm, constants, dead
 from .layout import TO_LAST, Layouts, input_order
@@ -155,7 +155,7 @@ class Lowering(Layouts):
 
     def quant(self, value: Value) -> Quant:
         """The quantisation chosen for a float value."""
-        return Quant(1.0, 0) if self.ranges is None else quant_of(*self.range(value))
+        return UNIT_QUANT if self.ranges is None else quant_of(*self.range(value))
 
     def range(self, value: Value) -> Range:
         """The range that calibration found for a float value. Raises UserError where it found none."""
@@ -321,7 +321,7 @@ def _lower_node(state: Lowering, node: Node) -> None:
     if node.inputs and not state.has(node.inputs[0]) and all(v is None or state.is_constant(v) for v in node.inputs):
         state.unknown.update(node.outputs)
         return
-    if node.output.dtype not in FLOATS and not any(
+    if node.outputs[0].type.dtype not in FLOATS and not any(
         v is not None and v.dtype in FLOATS for v in (*node.inputs, *node.outputs)
     ):
         _copied(state, node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netwright.graph import Node
+from netwright.graph import Node, by_signature
 from netwright.graph.ops.int8.conv import QConv
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
@@ -31,6 +31,7 @@ def by_columns(node: Node) -> bool:
     return op.stride == (1, 1) and -(-y.shape[1] // 4) * y.shape[2] < -(-y.shape[2] // 4) * y.shape[1]
 
 
+@by_signature
 def kernel(node: Node) -> str | None:
     """The name of the kernel that layers share, of which a program has one copy; None for a layer with its own code."""
     op, w = node.op, node.inputs[1] if len(node.inputs) > 1 else None

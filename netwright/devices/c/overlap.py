@@ -6,16 +6,15 @@ lines between the places where borders cut windows off, so the widest difference
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from netwright.compile.memory import Overlap
-from netwright.graph import Node
+from netwright.graph import Node, by_signature
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 
 from .choice import by_channel
 
 
+@by_signature
 def overlap(node: Node) -> Overlap | None:
     """For the kernels that read ahead of what they write; None for all others."""
     op, x, y = node.op, node.inputs[0], node.output
@@ -35,7 +34,6 @@ def overlap(node: Node) -> Overlap | None:
     return None
 
 
-@lru_cache(maxsize=4096)
 def _both(
     x: tuple[int, ...], y: tuple[int, ...], reach: tuple[int, ...], stride: tuple[int, int], before: tuple[int, ...]
 ) -> tuple[int, int]:
@@ -54,6 +52,8 @@ def _ahead(x: tuple[int, ...], y: tuple[int, ...], stride: tuple[int, int], befo
     """
     _, _, width, channels = x
     _, oh, ow, outputs = y
+    if stride == (1, 1) and before == (0, 0) and (oh, ow) == (x[1], width):  # a pixel reads nothing before its own
+        return max(0, (oh * ow - 1) * (outputs - channels))
 
     def first_read(oy: int, ox: int) -> int:
         """The lowest byte that pixel (oy, ox) or a later one reads."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from netwright.compile.memory import Plan, plan
 from netwright.errors import UserError
-from netwright.graph import Graph, Node, Op, State, Value
+from netwright.graph import Graph, Node, Op, State, Value, by_signature
 
 from .names import Names, comment, identifier
 
@@ -92,6 +92,7 @@ def planned(graph: Graph) -> Plan:
     return plan(graph, _scratch_bytes, overlap)
 
 
+@by_signature
 def _scratch_bytes(node: Node) -> int:
     size = SCRATCH.get(type(node.op))
     return size(node) if size is not None else 0

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from netwright.graph import Node
+from netwright.graph import Node, by_signature
 from netwright.graph.ops.index import Gather
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
@@ -71,49 +71,43 @@ class Price(NamedTuple):
     stack: int  # bytes
 
 
-@lru_cache(maxsize=1 << 16)
-def price(core: str, family: str, values: tuple[float, ...]) -> Price:
-    """The cost of a layer with these features."""
-    row = coefficients(core)[family]
+@lru_cache(maxsize=8)
+def pricing(core: str) -> Callable[[Node], Price | None]:
+    """What a layer costs on this core; None for what makes no code."""
 
-    def total(kind: str, features: tuple[float, ...]) -> float:
-        return sum(a * b for a, b in zip(row[kind], features, strict=True))
+    @by_signature
+    def price(node: Node) -> Price | None:
+        found = features(node)
+        if found is None:
+            return None
+        family, values = found
+        row = coefficients(core)[family]
 
-    text = total("text", text_features(family, values))
-    return Price(total("instructions", values), total("cycles", values), text, int(row["stack"]))
+        def total(kind: str, features: tuple[float, ...]) -> float:
+            return sum(a * b for a, b in zip(row[kind], features, strict=True))
+
+        text = total("text", text_features(family, values))
+        return Price(total("instructions", values), total("cycles", values), text, int(row["stack"]))
+
+    return price
 
 
-_MEMORY: dict[tuple[Any, ...], Features] = {}
-
-
+@by_signature
 def features(node: Node) -> Features | None:
-    """The kernel family of a layer and its loop counts; None for what makes no code. Remembered by geometry."""
+    """The kernel family of a layer and its loop counts; None for what makes no code."""
     op = node.op
-    key: tuple[Any, ...]
     if op.is_view:
         return None
-    if isinstance(op, QConv):
-        x, w = node.inputs[0], node.inputs[1]
-        key = (op.stride, op.padding, op.dilation, op.groups, _clamped(op), x.shape, w.shape)  # type: ignore[union-attr]
-    elif isinstance(op, (QMaxPool, QAveragePool)):
-        key = (type(op), op.kernel, op.stride, op.padding, node.inputs[0].shape)  # type: ignore[union-attr]
-    elif isinstance(op, QLinear):
-        key = (QLinear, node.inputs[0].shape, node.inputs[1].shape)  # type: ignore[union-attr]
-    elif isinstance(op, QConvTranspose):
-        x, w = node.inputs[0], node.inputs[1]
-        key = (QConvTranspose, op.stride, op.padding, op.output_padding, x.shape, w.shape)  # type: ignore[union-attr]
-    elif isinstance(op, (QMean, QSum, QExtreme, QSoftmax, QArgMax)):
+    if isinstance(op, (QMean, QSum, QExtreme, QSoftmax, QArgMax)):
         return _rows(node)
-    elif isinstance(op, (QMatmul, QLstm, QSvdf)):
+    if isinstance(op, (QMatmul, QLstm, QSvdf)):
         return _products(node)
-    else:  # whatever else there is moves elements
-        return _FAMILIES.get(type(op), "move"), (1.0, float(sum(v.type.size for v in node.outputs)))
-    made = _MEMORY.get(key)
-    if made is None:
+    if isinstance(op, (QConv, QConvTranspose, QLinear, QMaxPool, QAveragePool)):
         family, values = _layer(node)
         samples = 1 if isinstance(op, QLinear) else node.output.shape[0]  # images are taken one after the other
-        made = _MEMORY[key] = family, tuple(samples * v for v in values)
-    return made
+        return family, tuple(samples * v for v in values)
+    # whatever else there is moves elements
+    return _FAMILIES.get(type(op), "move"), (1.0, float(sum(v.type.size for v in node.outputs)))
 
 
 def _rows(node: Node) -> Features:
@@ -290,6 +284,7 @@ def _taps(size: int, kernel: int, stride: int, before: int, out: int) -> Counter
     return _counted(at, out)
 
 
+@lru_cache(maxsize=4096)
 def _reach(size: int, kernel: int, stride: int, before: int, dilation: int, out: int) -> Counter[int]:
     """How many of a row's (or column's) taps fall inside the input, and at how many output positions so many do."""
 

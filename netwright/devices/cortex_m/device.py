@@ -15,7 +15,7 @@ import numpy as np
 import netwright
 from netwright.compile import int8, pads
 from netwright.errors import UserError
-from netwright.graph import Graph, save
+from netwright.graph import Graph, Node, by_signature, save
 from netwright.graph.files import write_text
 
 from ..c import CSource, generate, planned, prepared
@@ -25,7 +25,7 @@ from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation,
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
 from .board import Board
-from .cost import coefficients, features, price
+from .cost import coefficients, pricing
 from .cycles import count
 from .emulator import Counts, Image, Unicorn
 from .rules import RULES
@@ -69,12 +69,14 @@ class CortexM(Device):
         stack = 0
         layers = []
         shared: set[str] = set()  # kernels of which there is one copy
+        price, stored = pricing(self.board.core), lowered.param_of
         for index, node in enumerate(lowered.nodes):
-            found = features(node)
-            if found is None:
+            own = price(node)
+            if own is None:
                 continue
-            own = price(self.board.core, *found)
-            constants = _constant_bytes(node, lowered)
+            constants = _packed_bytes(node)
+            if constants is None:
+                constants = sum(v.type.bytes for v in node.inputs if v in stored)
             stack = max(stack, own.stack)
             instructions += own.instructions
             cycles += own.cycles
@@ -379,17 +381,20 @@ def version_or_none() -> str:
     return str(coefficients("cortex-m4").get("compiler", ""))
 
 
-def _constant_bytes(node: Any, graph: Graph) -> int:
-    """Bytes of constants a layer puts into Flash: weights, bias, multiplier, shift; or a table or operand."""
+@by_signature
+def _packed_bytes(node: Node) -> int | None:
+    """Bytes of constants that a layer's kernel has rearranged in Flash: weights, bias, multiplier, shift; None for
+    operands that lie there as they are."""
     from netwright.graph.ops.int8.conv import QConv, QLinear
     from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
+    if not isinstance(node.op, (QConv, QConvTranspose, QLinear)):
+        return None
+    w = node.inputs[1]
+    assert w is not None
     if isinstance(node.op, QConv) and node.op.groups == 1:
-        return stream_bytes(node.inputs[1].shape) + SHAPE_BYTES
+        return stream_bytes(w.shape) + SHAPE_BYTES
     if isinstance(node.op, QLinear):  # filled up to fours
-        outputs, inputs = node.inputs[1].shape
-        return int(outputs * (-(-inputs // 4) * 4 + 9))
-    if isinstance(node.op, (QConv, QConvTranspose)):
-        outputs = node.inputs[1].shape[0]
-        return int(node.inputs[1].type.size + 9 * outputs) + SHAPE_BYTES * isinstance(node.op, QConv)
-    return sum(v.type.bytes for v in node.inputs if v is not None and v in graph.param_of)
+        outputs, inputs = w.shape
+        return outputs * (-(-inputs // 4) * 4 + 9)
+    return w.type.size + 9 * w.shape[0] + SHAPE_BYTES * isinstance(node.op, QConv)

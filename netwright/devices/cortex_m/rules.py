@@ -14,8 +14,10 @@ from ..device import Rule, Subject, Violation
 
 
 def _ops(subject: Subject) -> Iterable[Violation]:
+    kinds = {type(n.op): n.op for n in subject.graph.nodes}
+    doubtful = {kind for kind, op in kinds.items() if not (supported(op) and lowerable(op))}
     for node in subject.graph.nodes:
-        if supported(node.op) and lowerable(node.op):
+        if type(node.op) not in doubtful:
             continue
         ends = (v for v in (*node.inputs, *node.outputs) if v is not None and v not in subject.graph.param_of)
         floating = any(v.dtype in FLOATS for v in ends) and not isinstance(node.op, (Quantise, Dequantise))

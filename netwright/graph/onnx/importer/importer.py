@@ -14,7 +14,7 @@ import numpy as np
 
 from netwright.errors import UserError
 
-from ...builder import Builder, result_types
+from ...builder import Builder
 from ...graph import Value
 from ...op import Composite, Op
 from ...ops.activation import Gelu
@@ -22,6 +22,7 @@ from ...ops.index import TopK
 from ...ops.resize import Resize
 from ...ops.shape import Expand, Reshape, Slice, Split, Transpose
 from ...ops.unary import Erf
+from ...signature import signature
 from ...store import Param
 from ...types import DTYPES, FLOATS
 from .entry import Entry, Known, Result, Sequence
@@ -122,7 +123,7 @@ class Import:
     def _folded(self, op: Op, entries: tuple[Entry | None, ...]) -> Any:
         known = [e if isinstance(e, Known) else None for e in entries]
         given: list[Any] = [e.type if e is not None else None for e in known]
-        types = result_types(op, *given)
+        types = signature(op, *given).outputs
         size = sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in types)
         macs = op.macs(*given)
         work = 256 + macs  # however small the arrays are
