@@ -156,15 +156,16 @@ def _buffers(
     def born(v: Value, step: int) -> None:
         owner[v] = len(members)
         members.append([v])
-        spans.append([step, max(step, last.get(v, step)), aligned(v.type.bytes)])
+        spans.append([step, last.get(v, step), aligned(v.type.bytes)])
 
     for v in graph.inputs:
         born(v, 0)
     for s in graph.states:
         born(s.before, 0)
     for index, node in enumerate(graph.nodes):
-        for position, v in enumerate(node.outputs):
-            source = _shared(node, position, index, v, owner, spans, stored, forever)
+        for v in node.outputs:
+            shares = node.op.is_view or node.op.in_place
+            source = _shared(node, index, v, owner, spans, stored, forever) if shares else None
             if source is None:
                 born(v, index)
             else:
@@ -184,7 +185,6 @@ def _buffers(
 
 def _shared(
     node: Node,
-    position: int,
     index: int,
     v: Value,
     owner: dict[Value, int],
@@ -196,13 +196,12 @@ def _shared(
     if node.op.is_view:
         source = node.inputs[0]
         return owner.get(source) if source is not None and source not in stored else None
-    if node.op.in_place:
-        for source in node.inputs:
-            if source is None or source in stored or source in forever or source.shape != v.shape:
-                continue
-            mine = owner[source]
-            if spans[mine][1] == index and source.type.bytes == v.type.bytes:
-                return mine
+    for source in node.inputs:
+        if source is None or source in stored or source in forever or source.shape != v.shape:
+            continue
+        mine = owner[source]
+        if spans[mine][1] == index and source.type.bytes == v.type.bytes:
+            return mine
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from netwright.graph.ops.unary import Clip, Relu, _Unary
 
 from .lowering import Lowering, clamp_of, lowers
 
-_INTEGER = {Add: QAdd, Sub: QSub, Mul: QMul}
+# searches make the same ones over and over
+_INTEGER = {Add: lru_cache(4096)(QAdd), Sub: lru_cache(4096)(QSub), Mul: lru_cache(4096)(QMul)}
 
 
 @lowers(Add, Sub, Mul)

@@ -64,6 +64,9 @@ class Layouts:
         if rank not in TO_LAST:
             return False
         given = [v for v in node.inputs if v is not None and self.has(v)]
+        orders = {self.is_last(v) if len(v.shape) == rank else None for v in given}
+        if orders in ({True}, {False}):
+            return orders.pop() is True
         turned = {last: sum(v.type.size for v in given if not self._is_free(v, last, rank)) for last in (False, True)}
         if turned[False] == turned[True]:
             return any(self.is_last(v) for v in given)

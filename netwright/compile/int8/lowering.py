@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -185,11 +186,7 @@ class Lowering(Layouts):
 
     def limits(self, clamp: Range | None, out: Quant) -> dict[str, int]:
         """`low` and `high` of an int8 op for a clamp in reals."""
-        if clamp is None:
-            return {}
-        low = max(-128, round(clamp[0] / out.scale) + out.zero) if clamp[0] > -float("inf") else -128
-        high = min(127, round(clamp[1] / out.scale) + out.zero) if clamp[1] < float("inf") else 127
-        return {"low": min(low, 127), "high": max(min(low, 127), high)}
+        return _limits(clamp, out) if clamp is not None else {}
 
     def finish(self, fused: Fused, value: Value, last: bool = False) -> None:
         """Record the result of a layer under the value that its activation made."""
@@ -226,6 +223,13 @@ class Lowering(Layouts):
             wide = np.zeros(scale.shape) if array is None else np.asarray(array, np.float64) / steps
             self.b.store[value.name] = np.clip(np.round(wide), -(2**31), 2**31 - 1).astype(np.int32)
         return value
+
+
+@lru_cache(maxsize=4096)
+def _limits(clamp: Range, out: Quant) -> dict[str, int]:
+    low = max(-128, round(clamp[0] / out.scale) + out.zero) if clamp[0] > -float("inf") else -128
+    high = min(127, round(clamp[1] / out.scale) + out.zero) if clamp[1] < float("inf") else 127
+    return {"low": min(low, 127), "high": max(min(low, 127), high)}
 
 
 def _need_finite(name: str, what: str, array: np.ndarray) -> None:
