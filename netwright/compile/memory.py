@@ -2,35 +2,19 @@
 
 Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer; an elementwise node may
 write over an input that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying
-input, as far apart as the order of its reads and writes needs (`Overlap`). Rectangles are then placed: several orders
-are tried with lowest-offset first fit, then a search depth first; both stop as soon as the bound is met: the most that
-must be alive at one step, overlaps counted.
+input, as far apart as the order of its reads and writes needs (`Overlap`). `placement` finds the offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from netwright.graph import Graph, Node, Value
 
-ALIGNMENT = 4
-TRIES = 3000  # placements of the exact search before it gives up
-
-
-class Buffer(NamedTuple):
-    """One region of the arena: the values that share it, the steps it is alive (inclusive), its bytes."""
-
-    values: tuple[Value, ...]
-    first: int
-    last: int
-    bytes: int
-
-    @property
-    def name(self) -> str:
-        return self.values[0].name if self.values else "scratch"
+from .placement import WORK, Buffer, Gap, aligned, place
 
 
 class Overlap(NamedTuple):
@@ -44,13 +28,11 @@ class Overlap(NamedTuple):
     backward: int | None = None
     same: bool = False
 
-
-class Gap(NamedTuple):
-    """Offsets of one buffer that another at `o` forbids: from o - `before` to o + `behind`, ends and perhaps o free."""
-
-    before: int
-    behind: int
-    same: bool = False
+    def gap(self, source: int, made: int) -> Gap:
+        """What a result of `made` bytes must keep from its input of `source` bytes, as the result sees it."""
+        before = made if self.forward is None else min(self.forward, made)
+        behind = source if self.backward is None else min(self.backward, source)
+        return Gap(aligned(max(0, before)), aligned(max(0, behind)), self.same)
 
 
 @dataclass(frozen=True)
@@ -88,19 +70,16 @@ def _covered(spans: list[tuple[int, int]]) -> int:
     return total
 
 
-def aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
 def plan(
     graph: Graph,
     scratch: Callable[[Node], int] | None = None,
     overlap: Callable[[Node], Overlap | None] | None = None,
+    work: int = WORK,
 ) -> Plan:
     """Plan the inputs, states, activations and outputs of one graph; step i is node i, inputs are born at step 0.
 
     `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
-    may lie over its first input.
+    may lie over its first input; `work` bounds the search for offsets.
     """
     buffers, scratches, owner = _buffers(graph, scratch)
     pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
@@ -117,11 +96,9 @@ def plan(
                 pairs[made, source] = node, allowed
     gaps = {}
     for (made, source), (_, allowed) in pairs.items():
-        before = buffers[made].bytes if allowed.forward is None else min(allowed.forward, buffers[made].bytes)
-        behind = buffers[source].bytes if allowed.backward is None else min(allowed.backward, buffers[source].bytes)
-        before, behind = aligned(max(0, before)), aligned(max(0, behind))
-        gaps[made, source], gaps[source, made] = Gap(before, behind, allowed.same), Gap(behind, before, allowed.same)
-    offsets, total, bound = place(buffers, gaps)
+        gap = allowed.gap(buffers[source].bytes, buffers[made].bytes)
+        gaps[made, source], gaps[source, made] = gap, Gap(gap.behind, gap.before, gap.same)
+    offsets, total, bound = place(buffers, gaps, work)
     at = {v: offset for b, offset in zip(buffers, offsets) for v in b.values}
     where = {node: offsets[i] for node, i in scratches.items()}
     backward = frozenset(
@@ -203,153 +180,3 @@ def _shared(
         if spans[mine][1] == index and source.type.bytes == v.type.bytes:
             return mine
     return None
-
-
-Gaps = Mapping[tuple[int, int], Gap]
-
-
-def place(buffers: list[Buffer], gaps: Gaps | None = None) -> tuple[list[int], int, int]:
-    """Offsets for rectangles, the arena's size, and the lower bound. `gaps[i, j]` replaces what j's bytes forbid i."""
-    gaps = gaps or {}
-    if not buffers:
-        return [], 0, 0
-    bound = _bound(buffers, gaps)
-    indices = range(len(buffers))
-    orders: tuple[Callable[[int], object], ...] = (
-        lambda i: (-buffers[i].bytes, buffers[i].first),
-        lambda i: (buffers[i].first, -buffers[i].bytes),
-        lambda i: (-(buffers[i].last - buffers[i].first), -buffers[i].bytes),
-        lambda i: -buffers[i].bytes * (buffers[i].last - buffers[i].first + 1),
-    )
-    near = _neighbours(buffers)
-    best: list[int] | None = None
-    size = 0
-    for order in orders:
-        offsets = _first_fit(buffers, sorted(indices, key=order), near, gaps)  # type: ignore[arg-type]
-        top = max(o + b.bytes for o, b in zip(offsets, buffers))
-        if best is None or top < size:
-            best, size = offsets, top
-        if size == bound:
-            return offsets, size, bound
-    assert best is not None
-    for capacity in _capacities(bound, size):
-        found = _within(buffers, capacity, near, gaps)
-        if found is not None:
-            return found, max(o + b.bytes for o, b in zip(found, buffers)), bound
-    return best, size, bound
-
-
-def _capacities(bound: int, size: int) -> Iterator[int]:
-    """Sizes worth trying between the bound and what first fit found."""
-    step = aligned(max(ALIGNMENT, (size - bound) // 8))
-    yield from range(bound, size, step)
-
-
-def _bound(buffers: list[Buffer], gaps: Gaps) -> int:
-    """The most that must be alive at one step; a result over its input counts as much as the two cover together."""
-    steps = max(b.last for b in buffers) + 1
-    live = [0] * (steps + 1)
-    for b in buffers:
-        live[b.first] += b.bytes
-        live[b.last + 1] -= b.bytes
-    spared = [0] * steps
-    for (i, j), gap in gaps.items():
-        if buffers[i].first != buffers[j].last:
-            continue  # each pair once: i is the result
-        step, made, source = buffers[i].first, buffers[i].bytes, buffers[j].bytes
-        covered = min(
-            made + source,
-            max(gap.before + source, made),
-            max(gap.behind + made, source),
-            max(made, source) if gap.same else made + source,
-        )
-        spared[step] = max(spared[step], made + source - covered)
-    bound = running = 0
-    for step in range(steps):
-        running += live[step]
-        bound = max(bound, running - spared[step])
-    return bound
-
-
-def _neighbours(buffers: list[Buffer]) -> list[list[int]]:
-    """For each buffer those that are alive at one step with it."""
-    near: list[list[int]] = [[] for _ in buffers]
-    order = sorted(range(len(buffers)), key=lambda i: buffers[i].first)
-    alive: list[int] = []
-    for i in order:
-        alive = [j for j in alive if buffers[j].last >= buffers[i].first]
-        for j in alive:
-            near[i].append(j)
-            near[j].append(i)
-        alive.append(i)
-    return near
-
-
-Stretch = tuple[int, int, int]  # offsets between the first two are taken, but for the third (-1: none)
-
-
-def _taken(i: int, others: Iterable[int], buffers: list[Buffer], offsets: list[int], gaps: Gaps) -> list[Stretch]:
-    """What the others, placed at their offsets, leave no room for buffer `i` at."""
-    size, taken = buffers[i].bytes, []
-    for j in others:
-        at, gap = offsets[j], gaps.get((i, j))
-        if gap is None:
-            taken.append((at - size, at + buffers[j].bytes, -1))
-        else:
-            taken.append((at - gap.before, at + gap.behind, at if gap.same else -1))
-    return taken
-
-
-def _free(offset: int, taken: list[Stretch]) -> bool:
-    """Whether an offset is allowed by all buffers placed so far."""
-    for start, end, but in taken:  # noqa: SIM110 (a generator would take twice the time)
-        if start < offset < end and offset != but:
-            return False
-    return True
-
-
-def _within(buffers: list[Buffer], capacity: int, near: list[list[int]], gaps: Gaps) -> list[int] | None:
-    """Offsets inside `capacity` by depth-first search in order of birth, each buffer against another or at an end of
-    the arena, which is how a chain of layers always fits. None when TRIES placements did not do."""
-    order = sorted(range(len(buffers)), key=lambda i: (buffers[i].first, -buffers[i].bytes))
-    rank = {i: position for position, i in enumerate(order)}
-    offsets = [0] * len(buffers)
-    tries = 0
-
-    def edges(position: int) -> list[int]:
-        i = order[position]
-        last = capacity - buffers[i].bytes
-        taken = _taken(i, (j for j in near[i] if rank[j] < position), buffers, offsets, gaps)
-        found = {0, last}
-        for edge in taken:
-            found.update(edge)
-        allowed = [o for o in found if 0 <= o <= last and _free(o, taken)]
-        return sorted(allowed, key=lambda o: (o not in (0, last), o))
-
-    stack = [edges(0)]
-    while stack:
-        if not stack[-1]:
-            stack.pop()
-            continue
-        tries += 1
-        if tries > TRIES:
-            return None
-        position = len(stack) - 1
-        offsets[order[position]] = stack[-1].pop(0)
-        if position + 1 == len(order):
-            return offsets
-        stack.append(edges(position + 1))
-    return None
-
-
-def _first_fit(buffers: list[Buffer], order: list[int], near: list[list[int]], gaps: Gaps) -> list[int]:
-    """Each buffer in turn at the lowest offset that those placed before allow."""
-    offsets = [0] * len(buffers)
-    placed: set[int] = set()
-    for i in order:
-        taken = _taken(i, [j for j in near[i] if j in placed], buffers, offsets, gaps)
-        if not _free(0, taken):
-            edges = sorted({o for edge in taken for o in edge if o > 0})
-            offsets[i] = next(o for o in edges if _free(o, taken))
-        placed.add(i)
-    return offsets

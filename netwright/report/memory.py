@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netwright.compile import pads
 from netwright.compile.memory import Buffer, Plan
-from netwright.devices.c import planned
+from netwright.devices.c import arranged, planned
 from netwright.graph import Graph, Value
 
 from .families import key, kind
@@ -21,14 +20,14 @@ def section(material: Material) -> str:
     """Rectangles over time. Empty without the network or without tensors."""
     if material.graph is None or not material.graph.nodes:
         return ""
-    graph = pads.fold(material.graph)
+    graph = arranged(material.graph)
     where = planned(graph)
     if not where.buffers:
         return ""
     made = {v: node_family(node) for node in graph.nodes for v in node.outputs}
     used = {made.get(b.values[0], "input") if b.values else WORKING for b in where.buffers}
     placed = (
-        "meets the bound, so no other placement of these tensors is smaller"
+        "meets the bound, so no other placement of these tensors in this order is smaller"
         if where.bytes == where.bound
         else f"is {bytes_(where.bytes - where.bound)} over the bound of any placement, {bytes_(where.bound)}"
     )

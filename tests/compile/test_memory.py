@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netwright.compile.memory import ALIGNMENT, Buffer, place, plan
+from netwright.compile.memory import plan
+from netwright.compile.placement import ALIGNMENT, Buffer, place
 from netwright.graph import OPS, Builder, Quant, Type
 
 Q = Quant(0.1, 0)

@@ -16,10 +16,10 @@ import importlib
 import pkgutil
 
 from . import emitters
-from .prepare import prepared
-from .source import CSource, Layer, emits, generate, planned, supported
+from .prepare import arranged, prepared
+from .source import CSource, Layer, emits, generate, planned, reordered, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
-__all__ = ["CSource", "Layer", "emits", "generate", "planned", "prepared", "supported"]
+__all__ = ["CSource", "Layer", "arranged", "emits", "generate", "planned", "reordered", "prepared", "supported"]

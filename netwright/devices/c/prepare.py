@@ -10,7 +10,7 @@ from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
 from netwright.graph.ops.shape import Expand, Reshape
 
 from ..manifest import is_float
-from .source import CTYPES, supported
+from .source import CTYPES, reordered, supported
 
 
 def prepared(graph: Graph) -> Graph:
@@ -22,14 +22,14 @@ def prepared(graph: Graph) -> Graph:
     a dtype that C here does not have and for an op without C, naming the node.
     """
     if not is_float(graph):
-        return _own_ends(pads.fold(constants.fold(graph)))
+        return _own_ends(arranged(constants.fold(graph)))
     for param in graph.params:
         if not graph.store.has(param):
             raise UserError(f"{param.tensor} has no contents: load or train the weights before compiling {graph.name}")
     ready = batchnorm.fold(expand_all(graph, lambda op: not supported(op)))
     ready = replace(ready, params=tuple(replace(p, trainable=False) for p in ready.params))
     ready = dead.eliminate(constants.fold(ready))
-    ready = _own_ends(ready)
+    ready = _own_ends(reordered(ready))
     for value in ready.values():
         if value.dtype not in CTYPES:
             raise UserError(f"{value.name} is {value.dtype}: C is written for {', '.join(CTYPES)}; convert the graph")
@@ -37,6 +37,11 @@ def prepared(graph: Graph) -> Graph:
         if not supported(node.op):
             raise UserError(f"{node.name}: no C can be written for {node.op.name}; express it with other ops")
     return ready
+
+
+def arranged(graph: Graph) -> Graph:
+    """An integer graph with padding taken in, in the order that needs least memory."""
+    return reordered(pads.fold(graph))
 
 
 def _own_ends(graph: Graph) -> Graph:

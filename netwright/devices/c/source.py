@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netwright.compile import schedule
 from netwright.compile.memory import Plan, plan
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, Op, State, Value, by_signature
@@ -90,6 +91,13 @@ def planned(graph: Graph) -> Plan:
     from .overlap import overlap
 
     return plan(graph, _scratch_bytes, overlap)
+
+
+def reordered(graph: Graph) -> Graph:
+    """The nodes in the order for which `planned` needs least, as far as it was found."""
+    from .overlap import overlap
+
+    return schedule.reorder(graph, _scratch_bytes, overlap)
 
 
 @by_signature

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import int8, pads
+from netwright.compile import int8
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, by_signature, save
 from netwright.graph.files import write_text
 
-from ..c import CSource, generate, planned, prepared
+from ..c import CSource, arranged, generate, planned, prepared
 from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
@@ -48,7 +48,7 @@ class CortexM(Device):
 
     def lower(self, graph: Graph) -> Graph:
         """The int8 form; of a float graph its structure only (quantise it for the real one)."""
-        return pads.fold(int8.lower(graph) if is_float(graph) else graph)
+        return arranged(int8.lower(graph) if is_float(graph) else graph)
 
     def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
         broken = super().refused(graph, options)

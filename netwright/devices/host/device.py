@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 import netwright
-from netwright.compile import int8, pads
+from netwright.compile import int8
 from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
-from ..c import generate, planned, prepared, supported
+from ..c import arranged, generate, planned, prepared, supported
 from ..c.toolchain import build, cache_folder, version
 from ..device import Device, Limits, Profile, Rule, Subject, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -57,7 +57,7 @@ class Host(Device):
         super().__init__("host", Limits())
 
     def lower(self, graph: Graph) -> Graph:
-        return pads.fold(int8.lower(graph) if is_float(graph) else graph)
+        return arranged(int8.lower(graph) if is_float(graph) else graph)
 
     def _cost(self, lowered: Graph) -> Profile:
         constants = sum(p.value.type.bytes for p in lowered.params)
