@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from .options import Clock, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
+from .options import Clock, Compiler, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
 
 netwright compile model.tflite --device cortex-m4 -o build/
 
 netwright compile netwright-out/digits-cortex-m4 --device cortex-m7 -o build/
+
+netwright compile model.tflite --device cortex-m4 --compiler arm-none-eabi-gcc
 
 netwright compile my-network --device board.toml --ram 16KB --json
 """
@@ -25,6 +27,7 @@ def command(
     clock: Clock = None,
     shape: Shape = None,
     constant: Constant = None,
+    compiler: Compiler = "zig",
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -36,7 +39,7 @@ def command(
     graph = load_model(model, shape, constant)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
-        program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
+        program = chosen.compile(graph, {"compiler": compiler}, out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:
