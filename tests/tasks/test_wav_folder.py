@@ -29,7 +29,9 @@ def test_spoken_digits_become_log_mel_pictures(tmp_path, shared_data: Path) -> N
     task = load(tmp_path)
     assert task.kind == "image" and task.classes == tuple("0123456789") and task.x.shape == (1, 1, 49, 40)
     assert (len(task.train), len(task.test)) == (300, 150)
-    assert task.front == LogMel(rate_hz=8000, samples=8000) and task.describe()["front_end"]["hop_ms"] == 20.0
+    assert task.train.sound.shape == (300, 8000) and task.train.sound.dtype == np.int16
+    assert task.front_end.features == LogMel(rate_hz=8000, samples=8000)
+    assert task.describe()["front_end"]["hop_ms"] == 20.0
     x, held = (task.inputs(split.x).reshape(len(split), -1) for split in (task.train, task.test))
     assert abs(x.mean()) < 1e-3 and abs(x.std() - 1) < 1e-3
     nearest = ((x**2).sum(1) - 2 * held @ x.T).argmin(1)  # the training sample at the smallest distance
@@ -50,12 +52,12 @@ def test_channels_are_averaged(tmp_path) -> None:
         for i in range(4):
             one = tone(hz, 0.3 + 0.1 * i)
             wav(both / name / f"{i}.wav", np.stack([1.5 * one, 0.5 * one], 1), channels=2)
-    np.testing.assert_allclose(load(both).train.x, load(mono).train.x, atol=0.05)
+    np.testing.assert_allclose(load(both).train.x, load(mono).train.x, atol=0.1)
 
 
 def test_recordings_are_as_long_as_the_longest_up_to_a_second_or_as_told(tmp_path) -> None:
-    assert load(sounds(tmp_path / "short")).front.samples == 4800
-    assert load(sounds(tmp_path / "long", count=10)).front.samples == 8000
+    assert load(sounds(tmp_path / "short")).front_end.features.samples == 4800
+    assert load(sounds(tmp_path / "long", count=10)).front_end.features.samples == 8000
     assert load(tmp_path / "short", window=1600).x.shape == (1, 1, 9, 40)
 
 
