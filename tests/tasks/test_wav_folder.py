@@ -46,6 +46,13 @@ def test_samples_of_every_width_sound_alike(tmp_path, width: int) -> None:
     assert np.abs(task.train.x - reference.train.x)[loud].max() < (0.2 if width == 1 else 0.01)
 
 
+def test_many_recordings_are_computed_in_c_and_come_out_the_same(tmp_path, monkeypatch) -> None:
+    few = load(sounds(tmp_path))
+    monkeypatch.setattr("netwright.tasks.sources.wav_folder._MANY", 1)
+    many = load(tmp_path)
+    assert np.array_equal(few.train.x, many.train.x) and few.digest == many.digest
+
+
 def test_channels_are_averaged(tmp_path) -> None:
     mono, both = sounds(tmp_path / "mono"), tmp_path / "both"
     for name, hz in (("low", 300), ("high", 2000)):

@@ -9,12 +9,15 @@ the device does it (`netwright.tasks.mel.LogMel.graph`); the compiled program ta
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from netwright.errors import UserError
+from netwright import devices
+from netwright.errors import MissingExtra, UserError
+from netwright.graph import Graph
 from netwright.graph.ops.quantise import Dequantise
 from netwright.tasks import folders
 from netwright.tasks.mel import LogMel
@@ -26,6 +29,7 @@ _DAMAGE = (wave.Error, EOFError, ValueError, RuntimeError)  # what the wave modu
 _MOST_HZ = 768_000
 _MEMORY_PER_SAMPLE = 64  # while one recording becomes features: overlapping frames and their complex spectra
 _TOGETHER = 64  # recordings
+_MANY = 500  # recordings that are worth compiling for
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,22 @@ def _features(front: LogMel, sound: np.ndarray) -> np.ndarray:
     """int16 [n, samples] -> float32 [n, 1, frames, mels]: the reals that the device's integers stand for."""
     check_room(4 * len(sound) * front.frames * front.mels, f"features of {len(sound)} recordings")
     check_room(_MEMORY_PER_SAMPLE * front.length, f"one recording of {front.length:,} samples")
-    graph = front.graph()
+    run = _executor(front.graph(), len(sound))
     x = np.empty((len(sound), 1, front.frames, front.mels), np.float32)
     for i in range(0, len(sound), _TOGETHER):
-        (codes,) = graph.run(sound[i : i + _TOGETHER])
+        (codes,) = run(sound[i : i + _TOGETHER])
         x[i : i + _TOGETHER] = Dequantise(front.unit).numpy(codes.transpose(0, 3, 1, 2))
     return x
+
+
+def _executor(graph: Graph, recordings: int) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """NumPy; for many recordings, where a compiler is installed, C on this machine, which gives the same integers."""
+    if recordings < _MANY:
+        return graph.run
+    try:
+        return devices.get("host").compile(graph).run
+    except MissingExtra:
+        return graph.run
 
 
 def _recordings(front: LogMel, files: list[Path], formats: list[_Format]) -> np.ndarray:
