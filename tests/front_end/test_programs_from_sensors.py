@@ -132,6 +132,15 @@ def test_pixels_lose_nothing(tmp_path: Path) -> None:
     assert step == pytest.approx(float(task.scale), rel=1e-6)
 
 
+def test_pixels_come_at_the_resolution_of_the_network(tmp_path: Path) -> None:
+    task = tasks.load(npz(tmp_path / "x.npz"))
+    small = Type((1, 6, 5, 3), "int8", Quant(float(task.scale), -128))
+    readings = task.front_end.readings(task.test, small)
+    assert readings.shape == (len(task.test), 6, 5, 3) and readings.dtype == np.uint8
+    seen = np.moveaxis(task.inputs(task.test.x, (1, 3, 6, 5)), 1, -1)
+    assert np.abs(readings * float(task.scale) - seen).max() <= 0.51 * float(task.scale)
+
+
 def test_limits_are_held_against_the_program_with_its_front_end(tmp_path: Path) -> None:
     """Sound alone is 6,400 B: no candidate fits 6 KB, while without its front end some would."""
     task = tasks.load(wav_folder(tmp_path / "sounds"))
