@@ -21,6 +21,7 @@ from netwright.devices import get
 from netwright.devices.c.toolchain import version
 from netwright.graph import Builder, Graph, Quant, Type, Value
 from netwright.graph.ops import OPS
+from netwright.tasks.mel import LogMel
 
 CORES = ("cortex-m0plus", "cortex-m4", "cortex-m7")
 X, W, Y = Quant(0.02, -3), Quant(0.01, 4), Quant(0.05, -7)
@@ -123,6 +124,15 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         y = b(OPS["q_requantise"](x=X, out=Y), image(channels()))
     elif family == "lookup":
         y = b(OPS["q_lookup"](out=Y), image(channels()), tensor("t", (256,), "int8"))
+    elif family == "normalise":
+        x = b.input("x", Type((1, int(rng.integers(4, 200)), int(rng.integers(1, 8))), "int16"))
+        sizes = ((-2000, 2000), (1 << 30, (1 << 31) - 1), (-9, 1))
+        tables = [b.constant(rng.integers(*size, x.shape[-1:]).astype(np.int32), "table") for size in sizes]
+        y = b(OPS["q_normalise"](Y), x, *tables)
+    elif family == "log_mel":
+        rate, mels = int(rng.choice([2000, 4000, 8000])), int(rng.integers(8, 41))
+        window, hop = (float(v) for v in rng.integers((20, 8), (60, 40)))
+        return LogMel(rate, int(rate * rng.uniform(0.1, 0.5)), window, hop, mels).graph()
     elif family == "copy":
         x = image(channels())
         y = b(OPS["concat"](axis=3), x, b.input("z", x.type))
@@ -156,6 +166,8 @@ FAMILIES = (
     "resize_bilinear",
     "lstm",
     "svdf",
+    "log_mel",
+    "normalise",
 )
 LARGE = ("conv", "depthwise", "linear", "grouped")  # families of many features, which need more layers
 

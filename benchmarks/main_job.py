@@ -1,7 +1,8 @@
-"""The main job, measured: python -m benchmarks.main_job {digits,mnist,strategies} [--budget 15min] [--seeds 3].
+"""The main job, measured: python -m benchmarks.main_job {digits,mnist,speech,strategies} [--budget 15min] [--seeds 3].
 
 digits      `fit digits` as the demo runs it, for several seeds
 mnist       `fit mnist.npz` within a time budget, at two sizes
+speech      `fit` of spoken digits from raw samples, as a wav folder, within a time budget; the front end counts
 strategies  the default strategy beside random search at equal budget and seeds
 
 Recorded data are found in --data, NETWRIGHT_DATA or ../shared/data. Use OMP_NUM_THREADS to pin threads.
@@ -14,13 +15,18 @@ import json
 import os
 import statistics
 import tempfile
+import wave
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import netwright
+from benchmarks.recorded import root
 from netwright.devices.quantities import time_s
 
 DIGITS = {"ram": "4KB", "flash": "32KB", "latency": "20ms"}
+SPEECH = {"ram": "64KB", "flash": "256KB"}
 SIZES = {"20KB/64KB": {"ram": "20KB", "flash": "64KB"}, "6KB/24KB": {"ram": "6KB", "flash": "24KB"}}
 
 
@@ -32,6 +38,7 @@ def row(what: str, study: Any) -> dict[str, Any]:
         "what": what,
         "seed": result["seed"],
         "strategy": result["strategy"],
+        "input": result["input"],
         "accuracy": result["accuracy"],
         "byte_equal": result["byte_equal"],
         "samples": result["samples"],
@@ -69,9 +76,25 @@ def mnist(data: str | None) -> str:
     raise SystemExit("mnist/mnist.npz is in none of " + ", ".join(places))
 
 
+def spoken_digits(data: str | None, folder: Path) -> str:
+    """The recorded spoken digits, 8 kHz, as train/ and test/ folders of class subfolders of .wav files."""
+    for half in ("train", "test"):
+        recorded = np.load(root(data) / "fsdd-small" / f"{half}.npz")
+        sounds = np.split(recorded["audio"].astype("<i2"), recorded["offsets"][1:-1].astype(int))
+        for number, (sound, label) in enumerate(zip(sounds, recorded["label"], strict=True)):
+            path = folder / half / str(label) / f"{number:03d}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with wave.open(str(path), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(8000)
+                file.writeframes(sound.tobytes())
+    return str(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("job", choices=("digits", "mnist", "strategies"))
+    parser.add_argument("job", choices=("digits", "mnist", "speech", "strategies"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", default="15min")
@@ -99,6 +122,10 @@ def main() -> None:
         sizes = {options.size: SIZES[options.size]} if options.size else SIZES
         strategies = ("auto", "random") if options.job == "strategies" else ("auto",)
         for seed in seeds:
+            if options.job == "speech":
+                with tempfile.TemporaryDirectory() as sounds:
+                    fit("spoken digits", spoken_digits(options.data, Path(sounds)), seed=seed, **SPEECH, **budget)
+                continue
             for strategy in [options.only] if options.only else strategies:
                 if options.job == "strategies" and options.task == "digits":
                     fit("digits", "digits", seed=seed, strategy=strategy, **DIGITS, **budget)

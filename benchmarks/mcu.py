@@ -1,4 +1,4 @@
-"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--json] [--data DIR].
+"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--compiler NAME] [--json].
 
 Instructions, RAM and Flash of one inference as Cortex-M4 code, measured on the emulated core, beside another engine's
 figures for the same files. Those are recorded (they need a C++ build of it): TensorFlow Lite Micro with its reference
@@ -18,6 +18,7 @@ import numpy as np
 import netwright
 from benchmarks.models import board
 from benchmarks.recorded import root
+from netwright.devices.c.toolchain import ZIG, version
 
 # file -> instructions of TFLite Micro with reference kernels and with CMSIS-NN, its arena, its stack, the model's Flash
 ANCHORS = {
@@ -30,7 +31,7 @@ ANCHORS = {
 CODE = 109_192  # bytes of TFLite Micro's .text with CMSIS-NN
 
 
-def measured(data: Path, name: str) -> dict[str, Any]:
+def measured(data: Path, name: str, compiler: str = ZIG) -> dict[str, Any]:
     """One model under netwright, on its first input (random integers, or reals from 0 to 1)."""
     graph = netwright.load(data / f"{name}.tflite")
     rng = np.random.default_rng(0)
@@ -40,12 +41,13 @@ def measured(data: Path, name: str) -> dict[str, Any]:
         real = value.dtype == "float32"
         inputs.append(rng.random(shape).astype(np.float32) if real else rng.integers(-128, 128, shape).astype(np.int8))
     with tempfile.TemporaryDirectory() as folder:
-        profile = board().compile(graph, out=folder).profile(*inputs)
+        profile = board().compile(graph, {"compiler": compiler}, folder).profile(*inputs)
     reference, cmsis, arena, stack, flash = ANCHORS[name]
     ours = profile.to_json()
     return {
         "model": Path(name).name,
         "macs": graph.macs,
+        "compiler": profile.compiler,
         "instructions": profile.instructions,
         "instructions_per_mac": profile.instructions / graph.macs,
         "arena": ours["ram_bytes"]["arena"],
@@ -72,14 +74,16 @@ def measured(data: Path, name: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="models whose name holds this")
+    parser.add_argument("--compiler", default=ZIG, help="zig, or arm-none-eabi-gcc from the PATH")
     parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [measured(root(options.data), name) for name in ANCHORS if options.only in name]
+    rows = [measured(root(options.data), name, options.compiler) for name in ANCHORS if options.only in name]
     if options.json:
         print(json.dumps(rows))
         return
-    print("one inference, Cortex-M4, instructions measured; x: netwright / TFLite Micro with CMSIS-NN (less: better)")
+    print(f"one inference, Cortex-M4, built with {version(options.compiler)}, instructions measured")
+    print("x: netwright / TFLite Micro with CMSIS-NN (less: better)")
     for row in rows:
         anchor, ratio = row["anchor"], row["ratio_to_cmsis_nn"]
         ram, flash = row["arena"] + row["stack"] + row["static"], row["text"] + row["rodata"]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from .options import Clock, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
+from .options import Clock, Compiler, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
 
 EXAMPLES = """Examples:
 
 netwright compile model.tflite --device cortex-m4 -o build/
 
 netwright compile netwright-out/digits-cortex-m4 --device cortex-m7 -o build/
+
+netwright compile model.tflite --device cortex-m4 --compiler arm-none-eabi-gcc
+
+netwright compile netwright-out/keywords-cortex-m4 --hops -o listening/
 
 netwright compile my-network --device board.toml --ram 16KB --json
 """
@@ -25,18 +31,25 @@ def command(
     clock: Clock = None,
     shape: Shape = None,
     constant: Constant = None,
+    compiler: Compiler = "zig",
+    hops: Annotated[
+        bool, typer.Option("--hops", help="Of a program that takes sound: take a hop a call, keep the rest as state.")
+    ] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Readable C and an ELF for a device, run once on its emulator."""
     from netwright import devices
+    from netwright.compile.stream import by_hops
 
     from . import printing
 
     graph = load_model(model, shape, constant)
+    if hops:
+        graph = by_hops(graph)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
-        program = chosen.compile(graph, out=out or f"{graph.name}-{chosen.name}")
+        program = chosen.compile(graph, {"compiler": compiler}, out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:

@@ -16,6 +16,9 @@ Clock = Annotated[str | None, typer.Option(help="Clock instead of the device's o
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else there.")]
 Out = Annotated[str | None, typer.Option("--out", "-o", help="Folder for everything that is written.")]
 DeviceName = Annotated[str, typer.Option("--device", "-d", help="A device (see `netwright devices`) or a board.toml.")]
+Compiler = Annotated[
+    str, typer.Option(help="zig (installed with netwright[mcu]), or arm-none-eabi-gcc from the PATH, for Cortex-M.")
+]
 Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or a folder that netwright wrote.")]
 Shape = Annotated[
     list[str] | None,

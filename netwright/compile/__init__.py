@@ -4,6 +4,7 @@ graph = dead.eliminate(graph)              # nodes that no output or state needs
 graph = constants.fold(graph)              # nodes whose inputs are all known
 graph = batchnorm.fold(graph)              # batch norm into the convolution or linear layer before it
 graph = int8.lower(graph, ranges)          # float, channels first -> integers, channels last
+graph = stream.by_hops(graph)              # a program that takes a recording -> one that takes a hop of it a call
 plan  = memory.plan(graph)                 # where every tensor lies in one arena
 grads = autodiff(graph, wrt)               # the gradient, in the same ops
 """

@@ -309,4 +309,25 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
 
 
-__all__ = ["Builder", "Composite", "inline", "live", "rebuild"]
+def prefixed(graph: Graph, front: Graph) -> Graph:
+    """`graph` with its first input computed by `front`, which has one input and one output and holds its constants.
+
+    Raises ValueError where that output is of another type.
+    """
+    b, new = opened(graph)
+    (given,) = front.inputs
+    b._inputs[0] = Value(b.unique(given.name), given.type)
+    (made,) = inline(b, front, b._inputs[0])
+    if made.type != graph.inputs[0].type:
+        raise ValueError(f"{graph.name} takes {graph.inputs[0].type}, its front end makes {made.type}")
+    new[graph.inputs[0]] = made
+    for node in graph.nodes:
+        copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+        new.update(zip(node.outputs, copied.outputs, strict=True))
+    for state in graph.states:
+        b.update(new[state.before], new[state.after])
+    b.output(*(new[v] for v in graph.outputs))
+    return b.graph()
+
+
+__all__ = ["Builder", "Composite", "inline", "live", "prefixed", "rebuild"]

@@ -13,12 +13,15 @@ FAMILIES = (
     "elementwise",
     "moving data",
     "working memory",
+    "front end",
 )
 
 
 def family(op: str, weights: tuple[int, ...] = (), groups: int = 1) -> str:
     """The kind of a layer by its op's name; a convolution whose groups are its outputs is depthwise."""
     name = op.lower()
+    if name in ("q_log_mel", "q_normalise"):
+        return "front end"
     if "conv" in name:
         return "depthwise" if groups > 1 and weights and groups == weights[0] else "convolution"
     if any(word in name for word in ("linear", "matmul", "gemm")):

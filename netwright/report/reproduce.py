@@ -80,7 +80,7 @@ def python(settings: Mapping[str, Any]) -> str:
             given.append(f"{key}={tuple(value) if key == 'objectives' else value!r}")
     return (
         f"import netwright\n\nstudy = netwright.fit({', '.join(given)})\n"
-        "study.graph.run(x)      # the NumPy reference; x is int8, as the network takes it\n"
+        "study.graph.run(x)      # the NumPy reference; x is what the program takes\n"
         "study.program.run(x)    # the compiled program"
     )
 
@@ -104,6 +104,7 @@ def _blocks(material: Material) -> Iterator[tuple[str, str]]:
 def _input(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     task, how = result["task"], result.get("preprocessing", {})
     rows = [("one sample", f"{text(task.get('dtype', ''))} {'×'.join(str(d) for d in task.get('shape', ()))}")]
+    rows += [("the program takes", text(result["input"]))] if result.get("input") else []
     if how:
         rows += [
             ("network sees", "(raw − offset) × scale"),

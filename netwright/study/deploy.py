@@ -31,10 +31,11 @@ def deploy(
 ) -> tuple[Program, dict[str, Any]]:
     """The program in `folder`, and what was measured of it: accuracy, profile, byte_equal, confusion, violations.
 
-    `trained` is the float network, `graph` its int8 form.
+    `trained` is the float network, `graph` its int8 form behind the task's front end.
     """
     x, y = task.inputs(task.test.x, trained.inputs[0].shape), task.test.y
-    given = quantised_inputs(graph, x)
+    front, network = task.front_end, device.lowered(trained).inputs[0].type
+    given = front.readings(task.test, network) if front is not None else quantised_inputs(graph, x)
     tell("compile", 0.0, "C and ELF")
     program = device.compile(graph, options, folder)
     ways = {"reference": graph.run, "host": get_device("host").compile(graph).run, "device": program.run}

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from netwright.compress import observe
 from netwright.devices import Device
 from netwright.errors import UserError
 from netwright.estimate import get as estimator
 from netwright.graph import Graph
+from netwright.graph.builder import prefixed
 from netwright.search import Trial
 from netwright.spaces import Build, Candidate, Space
 from netwright.tasks import Task
@@ -47,12 +49,19 @@ class Evaluator:
         """Whether the device's rules accept it; also False for what cannot be built at this input size."""
         try:
             build = self.build(candidate)
-            if self.device.check(build.graph, build.options):
+            if self.device.refused(build.graph, build.options):
                 return False
-            cost = self.device.cost(build.graph, build.options)
+            deployed = self.deployed(build.graph)
+            if self.device.check(deployed, build.options):
+                return False
+            cost = self.device.cost(deployed, build.options)
             return self.most_instructions is None or cost.instructions <= self.most_instructions
         except (ValueError, UserError):
             return False
+
+    def deployed(self, graph: Graph) -> Graph:
+        """The structure of a float network as the device runs it: int8, behind the task's front end."""
+        return with_front_end(self.task, self.device.lowered(graph))
 
     def capacity(self, candidates: list[Candidate]) -> list[float]:
         """Scores for picking among proposals."""
@@ -80,7 +89,7 @@ class Evaluator:
         metrics = {
             **estimator("macs")(graph),
             **estimator("parameters")(graph),
-            **estimator("device-cost")(graph, device=self.device, options=build.options),
+            **estimator("device-cost")(self.deployed(graph), device=self.device, options=build.options),
         }
         folds = self.folds(graph.inputs[0].shape)
         recipe = short_recipe(self.recipe.changed(build.recipe), len(folds[0][0][1]), trial.fidelity or 1.0)
@@ -90,6 +99,23 @@ class Evaluator:
             )
         )
         return metrics
+
+
+def with_front_end(task: Task, graph: Graph) -> Graph:
+    """An int8 network behind its task's front end, where the task has one: then it takes the sensor's readings.
+
+    Raises ValueError for a network whose input the front end does not make.
+    """
+    front = task.front_end
+    return graph if front is None else prefixed(graph, front.graph(graph.inputs[0].type))
+
+
+def ranges(task: Task, graph: Graph, samples: np.ndarray) -> dict[str, tuple[float, float]]:
+    """What `quantise` goes by: observed ranges of a prepared network, and for its input what the front end fixes."""
+    found = observe(graph, samples)
+    if task.front_end is not None and task.front_end.span is not None:
+        found[graph.inputs[0].name] = task.front_end.span
+    return found
 
 
 def quantised_inputs(graph: Graph, x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 import netwright
 from netwright import spaces, tasks
 from netwright.compile import fake_quantise
-from netwright.compress import observe, quantise
+from netwright.compress import quantise
 from netwright.compress.quantise import prepared
 from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
@@ -37,7 +37,7 @@ from netwright.train import Recipe, default_recipe, evaluate, train
 
 from . import facts
 from .deploy import deploy
-from .evaluate import SMALL, Evaluator, quantised_inputs
+from .evaluate import SMALL, Evaluator, quantised_inputs, ranges, with_front_end
 from .parallel import Processes, Serial
 from .record import Record
 from .search import Stop, run
@@ -221,12 +221,12 @@ class _Job:
         for _ in range(PROBES):
             candidate = self.space.sample(rng)
             if self.evaluator.fits(candidate):
-                fitting.append(self.device.cost(self.evaluator.build(candidate).graph).instructions)
+                fitting.append(self.cost(candidate).instructions)
                 if len(fitting) == ENOUGH:
                     break
                 continue
             try:
-                cost = self.device.cost(self.evaluator.build(candidate).graph)
+                cost = self.cost(candidate)
             except (ValueError, UserError):
                 continue
             found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
@@ -247,6 +247,10 @@ class _Job:
             f"{nearest['latency']:.2f} ms (modelled); "
             "raise the limits to at least these, or choose another --space"
         )
+
+    def cost(self, candidate: Candidate) -> Profile:
+        """What a candidate costs, front end included: modelled."""
+        return self.device.cost(self.evaluator.deployed(self.evaluator.build(candidate).graph))
 
     def search(self, record: Record, before: list[Any]) -> list[Told]:
         """Trials until the count or the search's share of the time."""
@@ -317,7 +321,8 @@ class _Job:
             graph = build.graph.with_store(build.graph.store.initialise(build.graph, self.seed))
             samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
             try:
-                profile = self.device.compile(quantise(graph, samples), build.options).profile()
+                whole = with_front_end(self.task, self.int8(graph, samples))
+                profile = self.device.compile(whole, build.options).profile()
             except UserError as error:  # the linker, or a stack that grew into the arena
                 last = str(error)
                 continue
@@ -346,9 +351,8 @@ class _Job:
         return train(build.graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
 
     def quantised(self, trained: Graph) -> tuple[Graph, Graph]:
-        """(float, int8): post-training quantisation, and quantisation-aware training where that loses too much.
-
-        Judged on training samples: the test set chooses nothing.
+        """(float, int8 behind its front end): post-training quantisation, and quantisation-aware training where that
+        loses too much. Judged on training samples: the test set chooses nothing.
         """
         shape = trained.inputs[0].shape
         self.tell("quantise", 0.0, "post-training, int8")
@@ -359,20 +363,31 @@ class _Job:
         def accuracy(graph: Graph) -> float:
             return float((graph.run(quantised_inputs(graph, x))[0].argmax(1) == y).mean())
 
-        graph = quantise(trained, calibration)
+        graph = self.int8(trained, calibration)
         lost = evaluate(trained, x, y)["accuracy"] - accuracy(graph)
         if lost > LOST:
             self.tell("quantise", 0.3, f"{100 * lost:.1f} points lost on training samples: quantisation-aware training")
             folded = prepared(trained)
-            fake = fake_quantise.insert(folded, observe(folded, calibration))
+            fake = fake_quantise.insert(folded, ranges(self.task, folded, calibration))
             base = self.recipe
             recipe = replace(base, epochs=base.epochs * TUNING, rate=base.rate / 20, ema=0.0, precision="float32")
             inputs = self.task.inputs(self.task.train.x, shape)
             tuned = fake_quantise.remove(train(fake, inputs, self.task.train.y, recipe, seed=self.seed).graph)
-            better = quantise(tuned, calibration)
+            better = self.int8(tuned, calibration)
             if accuracy(better) > accuracy(graph):
                 trained, graph = tuned, better
-        return trained, replace(graph, name=self.task.name)
+        return trained, replace(with_front_end(self.task, graph), name=self.task.name)
+
+    def int8(self, graph: Graph, samples: np.ndarray) -> Graph:
+        """Post-training int8, calibrated on inputs [n, ...]."""
+        ready = prepared(graph)
+        return quantise(ready, ranges=ranges(self.task, ready, samples))
+
+    def preprocessing(self) -> dict[str, Any] | None:
+        """What the user's own code has to do before the program: nothing where it has a front end."""
+        if self.task.front_end is not None:
+            return None
+        return {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()}
 
     def write(self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph) -> Study:
         """Deploy the network and write everything down."""
@@ -393,10 +408,8 @@ class _Job:
             "seed": self.seed,
             "candidate": json.loads(candidate.to_json()),
             "recipe": self.recipe.to_json(),
-            "preprocessing": {
-                "offset": np.asarray(self.task.offset).tolist(),
-                "scale": np.asarray(self.task.scale).tolist(),
-            },
+            "input": str(graph.inputs[0].type),
+            "preprocessing": self.preprocessing(),
             "search": {
                 "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives],
                 "drawn": self.drawn,

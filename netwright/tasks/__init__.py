@@ -15,6 +15,8 @@ What can be loaded, one file each in `sources/` (the manual of each format is th
 - a folder of class subfolders of images, or train/ and test/ folders of these (`sources/image_folder.py`);
 - the same of .wav files, which become log-mel features (`sources/wav_folder.py`, `mel.py`).
 
+Where readings are integers, the compiled program takes the sensor's own (`task.front_end`; `front_end.py`).
+
 The test set is what the data itself names as one (x_test, a test/ folder), or `test=PATH`, which wins; with neither, a
 stratified seeded 20 % is held out, whole groups where the data has groups. `task.held_out` says which, in a sentence.
 

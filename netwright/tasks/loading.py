@@ -11,6 +11,7 @@ import numpy as np
 from netwright.errors import UserError, nearest
 
 from . import folders, splits
+from .front_end import FrontEnd, Pixels, Readings, Sound, whole_numbers
 from .labels import encode
 from .printable import clean, file_name, show
 from .sources import Options, Reading, Samples, Source, all_sources
@@ -90,13 +91,16 @@ def _read(source: Source, path: Path, test: Path | None, options: Options) -> Re
 def _assemble(name: str, where: str, reading: Reading, options: Options, seed: int) -> Task:
     test_labels = None if reading.test is None else reading.test.labels
     classes, y, y_test = encode(reading.train.labels, test_labels, where)
-    whole = Split(reading.train.x, y, reading.train.group)
+    whole = Split(reading.train.x, y, reading.train.group, reading.train.sound)
     if reading.test is not None and y_test is not None:
-        train, test, held_out = whole, Split(reading.test.x, y_test, reading.test.group), reading.held_out
+        given = reading.test
+        train, test, held_out = whole, Split(given.x, y_test, given.group, given.sound), reading.held_out
     else:
         (kept, held), held_out = _hold_out(reading.train, y, options.window or 1, seed, where)
         train, test = whole.take(kept), whole.take(held)
     offset, scale = _normalisation(reading, train.x)
+    if reading.kind == "series" and whole_numbers(train.x) and whole_numbers(test.x):
+        offset = np.rint(offset)  # the device subtracts whole numbers
     return Task(
         name=name,
         kind=cast(Kind, reading.kind),
@@ -108,7 +112,7 @@ def _assemble(name: str, where: str, reading: Reading, options: Options, seed: i
         scale=scale,
         digest=_digest(reading, train, test, classes, offset, scale),
         features=reading.features,
-        front=reading.front,
+        front_end=_front_end(reading, train, test, offset, scale),
     )
 
 
@@ -151,6 +155,19 @@ def _normalisation(reading: Reading, x: np.ndarray) -> tuple[np.ndarray, np.ndar
     scale = 1.0 / np.where(constant | (deviation == 0), 1.0, deviation)
     shape = (-1, 1) if reading.kind == "series" else mean.shape
     return np.asarray(mean, np.float32).reshape(shape), np.asarray(scale, np.float32).reshape(shape)
+
+
+def _front_end(
+    reading: Reading, train: Split, test: Split, offset: np.ndarray, scale: np.ndarray
+) -> FrontEnd | None:
+    """What the device computes before the network, where the sensor's readings are integers."""
+    if reading.front is not None:
+        return Sound(reading.front, float(offset), float(scale))
+    if reading.kind == "image" and train.x.dtype == test.x.dtype == np.uint8:
+        return Pixels(float(scale))
+    if reading.kind == "series" and whole_numbers(train.x) and whole_numbers(test.x):
+        return Readings(tuple(int(o) for o in offset.reshape(-1)), tuple(float(s) for s in scale.reshape(-1)))
+    return None
 
 
 def _digest(reading: Reading, train: Split, test: Split, classes: tuple[str, ...], *numbers: np.ndarray) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from netwright.errors import UserError
 from netwright.graph import Type
 
 from . import splits
-from .mel import LogMel
+from .front_end import FrontEnd
 from .resize import resize
 
 Kind = Literal["image", "series", "vector"]
@@ -22,19 +22,22 @@ _RESIZABLE = {"image": 2, "series": 1, "vector": 0}  # trailing axes that `input
 class Split:
     """Samples in file order. x: raw [n, C, H, W], [n, C, L] or [n, F]; y: int64 [n] class numbers.
 
-    group: int64 [n] or None; samples of one group come from one source (a person, a recording).
+    group: int64 [n] or None; samples of one group come from one source (a person, a recording). sound: int16
+    [n, samples] or None, the recordings that x was made of.
     """
 
     x: np.ndarray
     y: np.ndarray
     group: np.ndarray | None = None
+    sound: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, indices: np.ndarray) -> Split:
         """The samples at `indices`."""
-        return Split(self.x[indices], self.y[indices], None if self.group is None else self.group[indices])
+        others = (None if a is None else a[indices] for a in (self.group, self.sound))
+        return Split(self.x[indices], self.y[indices], *others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,8 @@ class Task:
 
     held_out says in a sentence what the test set is. The network sees (raw - offset) * scale: offset and scale are
     float32 scalars [] for images, per channel [C, 1] for series, per feature [F] for vectors. digest is a hash of all
-    of the data. features names the columns of a table; front is what turned sound into the features stored as raw.
+    of the data. features names the columns of a table; front_end is what makes the network's input of a
+    sensor's readings on the device, None where the program takes the network's input itself.
     """
 
     name: str
@@ -58,7 +62,7 @@ class Task:
     metric: Literal["accuracy"] = "accuracy"
     loss: Literal["cross-entropy"] = "cross-entropy"
     features: tuple[str, ...] = ()
-    front: LogMel | None = None
+    front_end: FrontEnd | None = None
 
     @property
     def x(self) -> Type:
@@ -134,7 +138,7 @@ class Task:
             "counts": {"train": self._counts(self.train), "test": self._counts(self.test)},
             "held_out": self.held_out,
             "features": list(self.features),
-            "front_end": asdict(self.front) if self.front else None,
+            "front_end": self.front_end.describe() if self.front_end else None,
             "metric": self.metric,
             "loss": self.loss,
             "digest": self.digest,

@@ -10,9 +10,10 @@ import numpy as np
 
 from netwright import devices
 from netwright.devices.c import CSource, generate, prepared
-from netwright.devices.c.toolchain import build, version
+from netwright.devices.c.toolchain import ZIG, build, version
 from netwright.devices.cortex_m.cycles import count
 from netwright.devices.cortex_m.emulator import Counts, Image, Unicorn
+from netwright.devices.cortex_m.flags import flags as flags_of
 from netwright.devices.host.device import LIBRARY, HostProgram
 from netwright.devices.manifest import MANIFEST, entries_json
 from netwright.graph import Graph
@@ -39,7 +40,7 @@ def on_cortex_m4(graph: Graph, folder: Path, *inputs: Any, fpu: bool = False) ->
     """Outputs of one step on the emulated core, and the instructions it took."""
     source, device = source_of(graph), devices.get("cortex-m4")
     files = {**source.files, **device._firmware(source, fpu)}  # type: ignore[attr-defined]
-    flags = device.flags(fpu)  # type: ignore[attr-defined]
+    flags = flags_of(ZIG, device.board.core, fpu)  # type: ignore[attr-defined]
     elf = folder / "firmware.elf"
     elf.write_bytes(build({k: v for k, v in files.items() if k != "Makefile"}, flags, "firmware.elf"))
     image, board = Image.read(elf), device.board  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netwright.graph import Op, Quant, ops
+from netwright.tasks import LogMel
 
 rng = np.random.default_rng(0)
 
@@ -325,4 +326,16 @@ def _quantised() -> list[Case]:
     ]
 
 
-CASES = [*_elementwise(), *_binary(), *_layers(), *_pool(), *_reductions(), *_moves(), *_quantised()]
+def _front_end() -> list[Case]:
+    sound = LogMel(2000, 400, mels=9).graph()
+    tables = [sound.store.read(p) for p in sound.params]
+    readings = rng.integers(-30000, 30000, (2, 9, 3)).astype(np.int16)
+    channels = [rng.integers(*ends, 3).astype(np.int32) for ends in ((-900, 900), (1 << 30, (1 << 31) - 1), (-9, -5))]
+    exact = {"gradient": False, "torch": False, "onnx": False}
+    return [
+        Case(sound.nodes[0].op, (rng.integers(-9000, 9000, (2, 400)).astype(np.int16), *tables), **exact),
+        Case(ops.QNormalise(Quant(0.02, 3)), (readings, *channels), **exact),
+    ]
+
+
+CASES = [*_elementwise(), *_binary(), *_layers(), *_pool(), *_reductions(), *_moves(), *_quantised(), *_front_end()]

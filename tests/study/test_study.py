@@ -42,7 +42,8 @@ def test_fit_writes_a_program_whose_bytes_agree_everywhere(place: Path) -> None:
     }
     graph = netwright.load(study.folder)
     assert graph.content_hash == study.graph.content_hash
-    x = np.zeros((2, *graph.inputs[0].shape[1:]), np.int8)
+    assert result["input"].startswith("uint8[1,")
+    x = np.zeros((2, *graph.inputs[0].shape[1:]), np.uint8)
     assert np.array_equal(study.program.run(x)[0], graph.run(x)[0])
 
 

@@ -29,7 +29,9 @@ def test_spoken_digits_become_log_mel_pictures(tmp_path, shared_data: Path) -> N
     task = load(tmp_path)
     assert task.kind == "image" and task.classes == tuple("0123456789") and task.x.shape == (1, 1, 49, 40)
     assert (len(task.train), len(task.test)) == (300, 150)
-    assert task.front == LogMel(rate_hz=8000, samples=8000) and task.describe()["front_end"]["hop_ms"] == 20.0
+    assert task.train.sound.shape == (300, 8000) and task.train.sound.dtype == np.int16
+    assert task.front_end.features == LogMel(rate_hz=8000, samples=8000)
+    assert task.describe()["front_end"]["hop_ms"] == 20.0
     x, held = (task.inputs(split.x).reshape(len(split), -1) for split in (task.train, task.test))
     assert abs(x.mean()) < 1e-3 and abs(x.std() - 1) < 1e-3
     nearest = ((x**2).sum(1) - 2 * held @ x.T).argmin(1)  # the training sample at the smallest distance
@@ -44,18 +46,25 @@ def test_samples_of_every_width_sound_alike(tmp_path, width: int) -> None:
     assert np.abs(task.train.x - reference.train.x)[loud].max() < (0.2 if width == 1 else 0.01)
 
 
+def test_many_recordings_are_computed_in_c_and_come_out_the_same(tmp_path, monkeypatch) -> None:
+    few = load(sounds(tmp_path))
+    monkeypatch.setattr("netwright.tasks.sources.wav_folder._MANY", 1)
+    many = load(tmp_path)
+    assert np.array_equal(few.train.x, many.train.x) and few.digest == many.digest
+
+
 def test_channels_are_averaged(tmp_path) -> None:
     mono, both = sounds(tmp_path / "mono"), tmp_path / "both"
     for name, hz in (("low", 300), ("high", 2000)):
         for i in range(4):
             one = tone(hz, 0.3 + 0.1 * i)
             wav(both / name / f"{i}.wav", np.stack([1.5 * one, 0.5 * one], 1), channels=2)
-    np.testing.assert_allclose(load(both).train.x, load(mono).train.x, atol=0.05)
+    np.testing.assert_allclose(load(both).train.x, load(mono).train.x, atol=0.1)
 
 
 def test_recordings_are_as_long_as_the_longest_up_to_a_second_or_as_told(tmp_path) -> None:
-    assert load(sounds(tmp_path / "short")).front.samples == 4800
-    assert load(sounds(tmp_path / "long", count=10)).front.samples == 8000
+    assert load(sounds(tmp_path / "short")).front_end.features.samples == 4800
+    assert load(sounds(tmp_path / "long", count=10)).front_end.features.samples == 8000
     assert load(tmp_path / "short", window=1600).x.shape == (1, 1, 9, 40)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netwright.graph import Node, by_signature
+from netwright.graph.ops.front_end.log_mel import QLogMel
 from netwright.graph.ops.int8.conv import QConv
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
@@ -35,6 +36,8 @@ def by_columns(node: Node) -> bool:
 def kernel(node: Node) -> str | None:
     """The name of the kernel that layers share, of which a program has one copy; None for a layer with its own code."""
     op, w = node.op, node.inputs[1] if len(node.inputs) > 1 else None
+    if isinstance(op, QLogMel):
+        return "nw_log_mel"
     if not isinstance(op, QConv) or w is None:
         return None
     if op.groups == 1:

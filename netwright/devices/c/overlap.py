@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from netwright.compile.memory import Overlap
 from netwright.graph import Node, by_signature
+from netwright.graph.ops.front_end.log_mel import QLogMel
+from netwright.graph.ops.front_end.normalise import QNormalise
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 
@@ -31,6 +33,10 @@ def overlap(node: Node) -> Overlap | None:
         return Overlap(*_both(x.shape, y.shape, reach, op.stride, op.padding[:2]))
     if isinstance(op, (QMaxPool, QAveragePool)) and x is not None and x.shape[0] == 1:
         return Overlap(_ahead(x.shape, y.shape, op.stride, op.padding[:2]))
+    if isinstance(op, QLogMel) and y.shape[0] == 1:  # a frame is read before its features are written
+        return Overlap(2 * max(0, (y.shape[1] - 1) * (y.shape[2] - op.hop)))
+    if isinstance(op, QNormalise):
+        return Overlap(0)
     return None
 
 

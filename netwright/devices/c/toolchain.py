@@ -1,4 +1,4 @@
-"""Building generated C with the clang inside `ziglang`, with results kept by content."""
+"""Building generated C with the clang inside `ziglang`, or a gcc of the system; results are kept by content."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from netwright.errors import MissingExtra, UserError
 
+ZIG = "zig"  # the compiler that is used unless another is named
+
 
 @lru_cache(maxsize=1)
 def zig() -> list[str]:
@@ -24,11 +26,17 @@ def zig() -> list[str]:
     return [sys.executable, "-m", "ziglang", "cc"]
 
 
-@lru_cache(maxsize=1)
-def version() -> str:
-    """What built the code: part of every count that is reported. Raises MissingExtra when it is not installed."""
-    zig()
-    return f"clang of ziglang {metadata.version('ziglang')}"
+@lru_cache(maxsize=8)
+def version(compiler: str = ZIG) -> str:
+    """What built the code: part of every count that is reported. Raises UserError when it is not installed."""
+    if compiler == ZIG:
+        zig()
+        return f"clang of ziglang {metadata.version('ziglang')}"
+    command = system_compiler(compiler)
+    done = subprocess.run([*command, "-dumpfullversion"], capture_output=True, text=True)
+    if done.returncode or not done.stdout.strip():
+        raise UserError(f"{compiler} does not tell its version: it is no gcc")
+    return f"{Path(compiler).name} {done.stdout.split()[0]}"
 
 
 def cache_folder() -> Path:
@@ -39,13 +47,13 @@ def cache_folder() -> Path:
     return Path(base)
 
 
-def build(files: Mapping[str, str], flags: Sequence[str], output: str) -> bytes:
-    """Compile all .c files of `files` together with zig and return the linked artefact called `output`.
+def build(files: Mapping[str, str], flags: Sequence[str], output: str, compiler: str = ZIG) -> bytes:
+    """Compile all .c files of `files` together and return the linked artefact called `output`.
 
     The same sources and flags are compiled once: results are kept in the cache folder. Raises UserError with the
     compiler's first error line.
     """
-    key = hashlib.sha256(repr((sorted(files.items()), tuple(flags), version())).encode()).hexdigest()[:32]
+    key = hashlib.sha256(repr((sorted(files.items()), tuple(flags), version(compiler))).encode()).hexdigest()[:32]
     kept = cache_folder() / "build" / f"{key}-{output}"
     if kept.is_file():
         return kept.read_bytes()
@@ -54,7 +62,10 @@ def build(files: Mapping[str, str], flags: Sequence[str], output: str) -> bytes:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         sources = sorted(name for name in files if name.endswith(".c"))
-        run(zig(), [*flags, *sources, "-o", output], folder)
+        if compiler == ZIG:
+            run(zig(), [*flags, *sources, "-o", output], folder)
+        else:
+            run(system_compiler(compiler), [*flags, *sources, "-lgcc", "-o", output], folder)
         artefact = (folder / output).read_bytes()
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -70,8 +81,9 @@ def run(compiler: Sequence[str], arguments: Sequence[str], folder: Path) -> None
     """Run a compiler in `folder`. Raises UserError with its first error line."""
     done = subprocess.run([*compiler, *arguments], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines() or ["?"]
-        raise UserError(f"the C compiler refused the program: {lines[0][:300]}")
+        lines = done.stderr.splitlines() or ["?"]
+        said = [line for mark in ("overflowed by", "error:", "error") for line in lines if mark in line]
+        raise UserError(f"the C compiler refused the program: {(said or lines)[0][:300]}")
 
 
 def system_compiler(name: str) -> list[str]:

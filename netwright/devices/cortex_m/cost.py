@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netwright.graph import Node, by_signature
+from netwright.graph.ops.front_end.log_mel import QLogMel
+from netwright.graph.ops.front_end.normalise import QNormalise
 from netwright.graph.ops.index import Gather
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
@@ -51,6 +53,7 @@ _FAMILIES: dict[type, str] = {
     Transpose: "move",
     Quantise: "quantise",
     Dequantise: "dequantise",
+    QNormalise: "normalise",
 }
 Features = tuple[str, tuple[float, ...]]
 
@@ -100,6 +103,8 @@ def features(node: Node) -> Features | None:
         return None
     if isinstance(op, (QMean, QSum, QExtreme, QSoftmax, QArgMax)):
         return _rows(node)
+    if isinstance(op, QLogMel):
+        return _log_mel(node)
     if isinstance(op, (QMatmul, QLstm, QSvdf)):
         return _products(node)
     if isinstance(op, (QConv, QConvTranspose, QLinear, QMaxPool, QAveragePool)):
@@ -116,6 +121,15 @@ def _rows(node: Node) -> Features:
     if isinstance(node.op, QSoftmax):
         return "softmax", (1.0, float(read // node.output.shape[-1]), float(read))
     return "arg_max" if isinstance(node.op, QArgMax) else "mean", (1.0, float(made), float(read))
+
+
+def _log_mel(node: Node) -> Features:
+    """Frames: complex points that are loaded, butterflies, weights of filters, results."""
+    _, roots, _, weights, _ = (v.shape for v in node.inputs[1:] if v is not None)
+    _, frames, mels, _ = node.output.shape
+    stages = roots[0].bit_length() - 3  # by roots other than 1 and -i
+    counted = (1, roots[0], roots[0] * stages / 2, weights[0], mels)
+    return "log_mel", (1.0, *(float(frames * v) for v in counted))
 
 
 def _products(node: Node) -> Features:

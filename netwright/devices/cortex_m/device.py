@@ -20,7 +20,7 @@ from netwright.graph.files import write_text
 
 from ..c import CSource, arranged, generate, planned, prepared
 from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
-from ..c.toolchain import build, cache_folder, version
+from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
@@ -28,13 +28,11 @@ from .board import Board
 from .cost import coefficients, pricing
 from .cycles import count
 from .emulator import Counts, Image, Unicorn
+from .flags import chosen, flags, gcc_core
 from .rules import RULES
 
 SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starting
 _FIRMWARE = Path(__file__).parent / "firmware"
-_CPUS = {"cortex-m0plus": "cortex_m0plus", "cortex-m4": "cortex_m4", "cortex-m7": "cortex_m7"}
-_UNITS = {"cortex-m4": ("vfp4d16sp", "fpv4-sp-d16"), "cortex-m7": ("fp_armv8d16sp", "fpv5-sp-d16")}  # clang's, gcc's
-_GCC_CPUS = {"cortex-m0plus": "cortex-m0plus", "cortex-m4": "cortex-m4", "cortex-m7": "cortex-m7"}
 
 
 class CortexM(Device):
@@ -116,7 +114,11 @@ class CortexM(Device):
         options: Mapping[str, Any] | None = None,
         out: str | Path | None = None,
     ) -> CortexMProgram:
-        """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError."""
+        """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError.
+
+        `options["compiler"]`: zig, or arm-none-eabi-gcc from the PATH.
+        """
+        compiler = chosen(str((options or {}).get("compiler", ZIG)))
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
         entries = {entry: prepared(g) for entry, g in given.items()}
         floating = any(v.dtype == "float32" for g in entries.values() for n in g.nodes for v in n.outputs)
@@ -130,12 +132,14 @@ class CortexM(Device):
         if out is None:
             from hashlib import sha256
 
-            key = sha256(repr((sorted(files.items()), self.board, self.limits)).encode()).hexdigest()[:24]
+            made = (sorted(files.items()), self.board, self.limits, version(compiler))
+            key = sha256(repr(made).encode()).hexdigest()[:24]
             folder = cache_folder() / "programs" / key
         else:
             folder = Path(out)
         try:
-            elf = build({k: v for k, v in files.items() if k != "Makefile"}, self.flags(floating), "firmware.elf")
+            sources = {k: v for k, v in files.items() if k != "Makefile"}
+            elf = build(sources, flags(compiler, self.board.core, floating), "firmware.elf", compiler)
         except UserError as error:
             raise self._too_large(source, error) from None
         manifest = {
@@ -147,7 +151,7 @@ class CortexM(Device):
             "limits": {k: v for k, v in vars(self.limits).items() if k != "dtypes"},
             "program": source.name,
             "arena_bytes": source.arena_bytes,
-            "compiler": version(),
+            "compiler": version(compiler),
             "entries": entries_json(entries),
             "layers": [vars(layer) for layer in source.layers],
         }
@@ -166,7 +170,7 @@ class CortexM(Device):
 
     def _too_large(self, source: CSource, error: UserError) -> UserError:
         """What the linker's complaint of a full memory means for the network; other errors as they are."""
-        found = re.search(r"region '(FLASH|RAM)': overflowed by (\d+) bytes", str(error))
+        found = re.search(r"region [`'](FLASH|RAM)':? overflowed by (\d+) bytes", str(error))
         if found is None:
             return error
         memory, over = found.groups()
@@ -183,29 +187,6 @@ class CortexM(Device):
         return UserError(
             f"{source.name} needs {int(over):,} B more {name} than the {limit:,} B of {self.name}: {where}; {advice}"
         )
-
-    def flags(self, floating: bool = False) -> list[str]:
-        """What clang is given; `floating` programs use the core's floating-point unit, if it has one."""
-        unit = _UNITS.get(self.board.core) if floating else None
-        return [
-            "-target",
-            "thumb-freestanding-eabi",
-            f"-mcpu={_CPUS[self.board.core]}{f'+{unit[0]}' if unit else ''}",
-            *(["-mfloat-abi=softfp"] if unit else []),
-            "-O2",
-            "-fomit-frame-pointer",
-            "-ffreestanding",
-            "-fno-sanitize=all",
-            "-ffp-contract=off",  # sums round where the reference's do
-            "-ffunction-sections",
-            "-fdata-sections",
-            "-fno-unwind-tables",
-            "-fno-asynchronous-unwind-tables",
-            "-g0",
-            "-Wl,--gc-sections",
-            "-T",
-            "link.ld",
-        ]
 
     def _firmware(self, source: CSource, floating: bool) -> dict[str, str]:
         """Start-up code, linker script, example and Makefile for this board and its limits."""
@@ -224,10 +205,7 @@ class CortexM(Device):
             "ENTRIES": " ".join(
                 f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")
             ),
-            "GCC_CPU": _GCC_CPUS[self.board.core],
-            "GCC_FLOAT": f"-mfloat-abi=softfp -mfpu={_UNITS[self.board.core][1]}"
-            if floating and self.board.core in _UNITS
-            else "-mfloat-abi=soft",
+            "GCC_CORE": " ".join(gcc_core(self.board.core, floating)),
         }
         files = {}
         for path in sorted(_FIRMWARE.iterdir()):
@@ -262,6 +240,8 @@ class CortexMProgram:
             self.compiler = str(manifest["compiler"])
             self.entries = entries_from(manifest["entries"])
             self.layers = manifest["layers"]
+            floating = any(t.dtype == "float32" for e in self.entries.values() for _, t in (*e.inputs, *e.outputs))
+            self.gcc_flags = gcc_core(self.board.core, floating)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder}: not a compiled program: {error}") from None
         self._image = Image.read(folder / "firmware.elf")

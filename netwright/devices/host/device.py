@@ -19,7 +19,7 @@ from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 
 from ..c import arranged, generate, planned, prepared, supported
-from ..c.toolchain import build, cache_folder, version
+from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Limits, Profile, Rule, Subject, Violation, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 
@@ -78,6 +78,8 @@ class Host(Device):
         out: str | Path | None = None,
     ) -> HostProgram:
         """C and a shared library in `out`, in the graph's own arithmetic. Raises UserError for an op without C."""
+        if (options or {}).get("compiler", ZIG) != ZIG:
+            raise UserError("programs of the host are built with zig: another compiler is for Cortex-M devices")
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
         entries = {entry: prepared(g) for entry, g in given.items()}
         first = next(iter(entries.values()))

@@ -33,13 +33,14 @@ class Samples:
 
     x: [n, ...] channels first; labels: int64 or str [n]; group: int64 [n], numbered by first appearance, samples with
     the same number come from one source; start: int64 [n], where a window begins, in rows with the groups laid end to
-    end.
+    end; sound: int16 [n, samples], what x was made of.
     """
 
     x: np.ndarray
     labels: np.ndarray
     group: np.ndarray | None = None
     start: np.ndarray | None = None
+    sound: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

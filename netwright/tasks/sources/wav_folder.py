@@ -2,19 +2,23 @@
 
 PCM of 8, 16, 24 or 32 bits, all at one rate; several channels are averaged. Each recording is cut, or padded with
 silence at its end, to the longest in training (up to one second), or to `window` samples when that is said, and
-becomes log-mel features float32 [1, frames, mels], which are learnt like an image. `netwright.tasks.mel.LogMel` says
-how they are made.
+becomes log-mel features float32 [1, frames, mels], which are learnt like an image. They are computed in fixed point, as
+the device does it (`netwright.tasks.mel.LogMel.graph`); the compiled program takes the int16 samples.
 """
 
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from netwright.errors import UserError
+from netwright import devices
+from netwright.errors import MissingExtra, UserError
+from netwright.graph import Graph
+from netwright.graph.ops.quantise import Dequantise
 from netwright.tasks import folders
 from netwright.tasks.mel import LogMel
 from netwright.tasks.printable import clean, show
@@ -24,6 +28,8 @@ from netwright.tasks.sources import Options, Reading, Samples
 _DAMAGE = (wave.Error, EOFError, ValueError, RuntimeError)  # what the wave module raises at one damage or another
 _MOST_HZ = 768_000
 _MEMORY_PER_SAMPLE = 64  # while one recording becomes features: overlapping frames and their complex spectra
+_TOGETHER = 64  # recordings
+_MANY = 500  # recordings that are worth compiling for
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,10 @@ class WavFolder:
         rate = formats[0].rate_hz
         longest = max(form.frames for form in formats[: len(files)])
         front = LogMel(rate, options.window or min(longest, rate))
-        x = _features(front, files + test_files, formats)
-        train = Samples(x[: len(files)], np.array(labels))
-        held = Samples(x[len(files) :], np.array(test_labels)) if own_test else None
+        sound = _recordings(front, files + test_files, formats)
+        x, n = _features(front, sound), len(files)
+        train = Samples(x[:n], np.array(labels), sound=sound[:n])
+        held = Samples(x[n:], np.array(test_labels), sound=sound[n:]) if own_test else None
         return Reading("image", train, held, held_out, front=front)
 
 
@@ -101,14 +108,36 @@ def _one_rate(files: list[Path], formats: list[_Format]) -> None:
             )
 
 
-def _features(front: LogMel, files: list[Path], formats: list[_Format]) -> np.ndarray:
-    """float32 [n, 1, frames, mels]."""
-    check_room(4 * len(files) * front.frames * front.mels, f"features of {len(files)} recordings")
-    check_room(_MEMORY_PER_SAMPLE * max(front.samples, front.window), f"one recording of {front.samples:,} samples")
-    x = np.empty((len(files), 1, front.frames, front.mels), np.float32)
-    for i, (file, form) in enumerate(zip(files, formats, strict=True)):
-        x[i, 0] = front(_sound(file, form, front.samples))
+def _features(front: LogMel, sound: np.ndarray) -> np.ndarray:
+    """int16 [n, samples] -> float32 [n, 1, frames, mels]: the reals that the device's integers stand for."""
+    check_room(4 * len(sound) * front.frames * front.mels, f"features of {len(sound)} recordings")
+    check_room(_MEMORY_PER_SAMPLE * front.length, f"one recording of {front.length:,} samples")
+    run = _executor(front.graph(), len(sound))
+    x = np.empty((len(sound), 1, front.frames, front.mels), np.float32)
+    for i in range(0, len(sound), _TOGETHER):
+        (codes,) = run(sound[i : i + _TOGETHER])
+        x[i : i + _TOGETHER] = Dequantise(front.unit).numpy(codes.transpose(0, 3, 1, 2))
     return x
+
+
+def _executor(graph: Graph, recordings: int) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """NumPy; for many recordings, where a compiler is installed, C on this machine, which gives the same integers."""
+    if recordings < _MANY:
+        return graph.run
+    try:
+        return devices.get("host").compile(graph).run
+    except MissingExtra:
+        return graph.run
+
+
+def _recordings(front: LogMel, files: list[Path], formats: list[_Format]) -> np.ndarray:
+    """int16 [n, samples], silence where a recording has ended."""
+    check_room(2 * len(files) * front.length, f"{len(files)} recordings of {front.length:,} samples")
+    sound = np.zeros((len(files), front.length), np.int16)
+    for i, (file, form) in enumerate(zip(files, formats, strict=True)):
+        samples = np.rint(2**15 * _sound(file, form, front.samples)).clip(-(2**15), 2**15 - 1)
+        sound[i, : len(samples)] = samples
+    return sound
 
 
 def _sound(file: Path, form: _Format, most: int) -> np.ndarray:

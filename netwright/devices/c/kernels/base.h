@@ -4,8 +4,14 @@
 
 #include <stdint.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define NW_APART noinline, noclone /* gcc 12 drops calls of functions that it specialised for static arguments */
+#else
+#define NW_APART noinline
+#endif
+
 #define NW_INLINE static inline __attribute__((always_inline))
-#define NW_LAYER static __attribute__((noinline)) /* a layer keeps its own registers, stack and name */
-#define NW_KERNEL static __attribute__((noinline, unused)) /* one copy for all layers that use it */
+#define NW_LAYER static __attribute__((NW_APART)) /* a layer keeps its own registers, stack and name */
+#define NW_KERNEL static __attribute__((NW_APART, unused)) /* one copy for all layers that use it */
 
 #endif

@@ -26,7 +26,7 @@ NW_INLINE int32_t nw_widen(int32_t x, int32_t exponent)
 }
 
 /* e^a for a <= 0 of 5 integer bits; the result has none: Taylor inside a quarter, then a factor for each bit above */
-NW_LAYER int32_t nw_exp_negative(int32_t a)
+NW_KERNEL int32_t nw_exp_negative(int32_t a)
 {
     static const int32_t powers[7] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
     const int32_t start = 1895147668, third = 715827883; /* e^(-1/8), 1/3 */
@@ -100,7 +100,7 @@ NW_INLINE int32_t nw_newton16(int32_t a)
 }
 
 /* 1 / (1 + e^-a) */
-NW_LAYER int32_t nw_logistic16(int32_t a, int32_t bits)
+NW_KERNEL int32_t nw_logistic16(int32_t a, int32_t bits)
 {
     if (a == 0)
         return 1 << 14;
@@ -108,7 +108,7 @@ NW_LAYER int32_t nw_logistic16(int32_t a, int32_t bits)
     return a > 0 ? positive : 32767 - positive;
 }
 
-NW_LAYER int32_t nw_tanh16(int32_t a, int32_t bits)
+NW_KERNEL int32_t nw_tanh16(int32_t a, int32_t bits)
 {
     if (a == 0)
         return 0;
