@@ -1,8 +1,9 @@
 """Where every activation lies in one arena: lifetimes, aliases, overlaps, offsets.
 
-Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer; an elementwise node may
-write over an input that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying
-input, as far apart as the order of its reads and writes needs (`Overlap`). `placement` finds the offsets.
+Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer, and so do slices that are
+one stretch of it; parts of a concatenation are made where they are wanted. An elementwise node may write over an input
+that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying input, as far apart
+as the order of its reads and writes needs (`Overlap`). `placement` finds the offsets.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
 from netwright.graph import Graph, Node, Value
+from netwright.graph.ops.shape import Concat, Slice, Split
 
 from .placement import WORK, Buffer, Gap, aligned, place
 
@@ -46,6 +49,7 @@ class Plan:
     at: dict[Value, int] = field(default_factory=dict)  # value -> offset
     scratch: dict[Node, int] = field(default_factory=dict)  # node -> offset of its scratch
     backward: frozenset[Node] = frozenset()  # nodes that must compute their last pixels first
+    free: frozenset[Node] = frozenset()  # slices and concatenations that lie where they are wanted: nothing to move
 
     def live(self, step: int) -> int:
         """Bytes of the arena that are held at a step; those of a result over its input count once."""
@@ -81,13 +85,16 @@ def plan(
     `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
     may lie over its first input; `work` bounds the search for offsets.
     """
-    buffers, scratches, owner = _buffers(graph, scratch)
+    lying = _buffers(graph, scratch)
+    buffers, owner, inside = lying.buffers, lying.owner, lying.inside
     pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
     if overlap is not None:
         for index, node in enumerate(graph.nodes):
             source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
             made = owner.get(node.output)
             if source is None or made is None or source == made or buffers[source].last != index:
+                continue
+            if node.inputs[0] in inside or node.output in inside:
                 continue
             if buffers[made].first != index:
                 continue
@@ -99,8 +106,8 @@ def plan(
         gap = allowed.gap(buffers[source].bytes, buffers[made].bytes)
         gaps[made, source], gaps[source, made] = gap, Gap(gap.behind, gap.before, gap.same)
     offsets, total, bound = place(buffers, gaps, work)
-    at = {v: offset for b, offset in zip(buffers, offsets) for v in b.values}
-    where = {node: offsets[i] for node, i in scratches.items()}
+    at = {v: offset + inside.get(v, 0) for b, offset in zip(buffers, offsets) for v in b.values}
+    where = {node: offsets[i] for node, i in lying.scratches.items()}
     backward = frozenset(
         node
         for (made, source), (node, _) in pairs.items()
@@ -109,12 +116,20 @@ def plan(
         and offsets[made] != offsets[source] + buffers[source].bytes
         and not (gaps[made, source].same and offsets[made] == offsets[source])
     )
-    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward)
+    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward, frozenset(lying.free))
 
 
-def _buffers(
-    graph: Graph, scratch: Callable[[Node], int] | None
-) -> tuple[list[Buffer], dict[Node, int], dict[Value, int]]:
+class _Lying(NamedTuple):
+    """Which buffer each value lies in, and how far inside."""
+
+    buffers: list[Buffer]
+    scratches: dict[Node, int]
+    owner: dict[Value, int]
+    inside: dict[Value, int]  # only those that are parts of a larger value
+    free: set[Node]
+
+
+def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
     steps = len(graph.nodes)
     end = steps  # outputs and states outlive the last node, so nothing may be written over them there
     stored = graph.param_of
@@ -126,29 +141,57 @@ def _buffers(
     forever = {s.before for s in graph.states}
     for v in (*graph.outputs, *(s.after for s in graph.states), *forever):
         last[v] = end
+    homes = _homes(graph, last, end)
     owner: dict[Value, int] = {}  # value -> buffer
     members: list[list[Value]] = []
     spans: list[list[int]] = []  # first, last, bytes
+    inside: dict[Value, int] = {}
+    free: set[Node] = set()
 
     def born(v: Value, step: int) -> None:
         owner[v] = len(members)
         members.append([v])
         spans.append([step, last.get(v, step), aligned(v.type.bytes)])
 
+    def joined(v: Value, index: int, buffer: int, offset: int) -> None:
+        owner[v] = buffer
+        members[buffer].append(v)
+        spans[buffer][1] = max(spans[buffer][1], last.get(v, index))
+        if offset or v in homes:
+            inside[v] = offset
+
     for v in graph.inputs:
         born(v, 0)
     for s in graph.states:
         born(s.before, 0)
     for index, node in enumerate(graph.nodes):
+        op, source = node.op, node.inputs[0] if node.inputs else None
+        cuts = _cuts(node) if isinstance(op, (Slice, Split)) and source in owner else None
+        held = cuts is not None and members[owner[source]][0] in forever  # type: ignore[index]
+        if cuts is not None and not held and all(last.get(v) != end for v in node.outputs):
+            free.add(node)
+            for v, offset in zip(node.outputs, cuts):
+                joined(v, index, owner[source], inside.get(source, 0) + offset)  # type: ignore[index, arg-type]
+                inside.setdefault(v, 0)
+            continue
         for v in node.outputs:
-            shares = node.op.is_view or node.op.in_place
-            source = _shared(node, index, v, owner, spans, stored, forever) if shares else None
-            if source is None:
+            if v in homes:
+                whole, offset = _home(v, homes)
+                if whole not in owner:
+                    born(whole, index)
+                joined(v, index, owner[whole], offset)
+                continue
+            if v in owner:  # a concatenation whose parts lie in it
+                free.add(node)
+                continue
+            shared = _shared(node, index, v, owner, spans, stored, forever) if op.is_view or op.in_place else None
+            if shared is None:
                 born(v, index)
             else:
-                owner[v] = source
-                members[source].append(v)
-                spans[source][1] = max(spans[source][1], last.get(v, index))
+                joined(v, index, owner[shared], inside.get(shared, 0))
+                if shared in inside:
+                    inside[v] = inside[shared]
+    free.update(n for n in graph.nodes if n.output in homes and isinstance(n.op, Concat))
     buffers = [Buffer(tuple(m), *s) for m, s in zip(members, spans)]
     scratches: dict[Node, int] = {}
     if scratch is not None:
@@ -157,7 +200,57 @@ def _buffers(
             if size:
                 scratches[node] = len(buffers)
                 buffers.append(Buffer((), index, index, aligned(size)))
-    return buffers, scratches, owner
+    return _Lying(buffers, scratches, owner, inside, free)
+
+
+def _cuts(node: Node) -> list[int] | None:
+    """Where the outputs of a slice or split lie inside its input, in bytes; None where they are no whole stretches."""
+    x, op = node.inputs[0], node.op
+    assert x is not None
+    axis = next((i for i, n in enumerate(x.shape) if n != 1), 0)
+    if isinstance(op, Split):
+        if op.axis % len(x.shape) > axis:
+            return None
+        ends = list(accumulate(v.type.bytes for v in node.outputs))
+        return [0, *ends[:-1]]
+    assert isinstance(op, Slice)
+    if any(s != 1 for s in op.steps) or node.output.shape[axis + 1 :] != x.shape[axis + 1 :]:
+        return None
+    return [op.starts[axis] * (x.type.bytes // x.shape[axis])] if x.type.size else None
+
+
+def _homes(graph: Graph, last: Mapping[Value, int], end: int) -> dict[Value, tuple[Value, int]]:
+    """Value -> the concatenation's result that it is a stretch of, and where in it, in bytes.
+
+    Only where all parts are made by nodes of their own and are nothing else: no views, no outputs, no states.
+    """
+    homes: dict[Value, tuple[Value, int]] = {}
+    for node in reversed(graph.nodes):
+        if not isinstance(node.op, Concat):
+            continue
+        shape = node.output.shape
+        if any(n != 1 for n in shape[: node.op.axis % len(shape)]) or len(set(node.inputs)) < len(node.inputs):
+            continue
+        makers = [graph.producers.get(v) for v in node.inputs if v is not None]
+        if any(m is None or m.op.is_view or isinstance(m.op, (Slice, Split)) for m in makers):
+            continue
+        if any(v in homes or last[v] == end for v in node.inputs if v is not None):
+            continue
+        start = 0
+        for v in node.inputs:
+            assert v is not None
+            homes[v] = node.output, start
+            start += v.type.bytes
+    return homes
+
+
+def _home(v: Value, homes: Mapping[Value, tuple[Value, int]]) -> tuple[Value, int]:
+    """The outermost value that `v` is a stretch of, and where in it."""
+    whole, offset = homes[v]
+    while whole in homes:
+        whole, further = homes[whole]
+        offset += further
+    return whole, offset
 
 
 def _shared(
@@ -168,15 +261,14 @@ def _shared(
     spans: list[list[int]],
     stored: Mapping[Value, object],
     forever: set[Value],
-) -> int | None:
-    """The buffer an output can share with an input: a view always, an elementwise result where the input dies."""
+) -> Value | None:
+    """The input that an output can lie over: a view's always, an elementwise result's where the input dies."""
     if node.op.is_view:
         source = node.inputs[0]
-        return owner.get(source) if source is not None and source not in stored else None
+        return source if source is not None and source not in stored else None
     for source in node.inputs:
         if source is None or source in stored or source in forever or source.shape != v.shape:
             continue
-        mine = owner[source]
-        if spans[mine][1] == index and source.type.bytes == v.type.bytes:
-            return mine
+        if spans[owner[source]][1] == index and source.type.bytes == v.type.bytes:
+            return source
     return None

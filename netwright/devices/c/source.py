@@ -207,7 +207,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
         writer = Writer(graph, names, constants, plans[entry])
         calls = []
         for index, node in enumerate(graph.nodes):
-            if node.op.is_view:
+            if node.op.is_view or node in plans[entry].free:
                 continue
             emitter = EMITTERS.get(type(node.op))
             if emitter is None:

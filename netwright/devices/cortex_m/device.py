@@ -70,7 +70,7 @@ class CortexM(Device):
         price, stored = pricing(self.board.core), lowered.param_of
         for index, node in enumerate(lowered.nodes):
             own = price(node)
-            if own is None:
+            if own is None or node in where.free:
                 continue
             constants = _packed_bytes(node)
             if constants is None:
