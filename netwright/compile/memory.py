@@ -2,7 +2,8 @@
 
 Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer; an elementwise node may
 write over an input that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying
-input, as far apart as the order of its reads and writes needs (`Overlap`). Rectangles are then placed: several orders
+input, as far apart as the order of its reads and writes needs (`Overlap`). An op that updates a state does so in place
+where nothing reads the old value later. Rectangles are then placed: several orders
 are tried with lowest-offset first fit, then a search depth first; both stop as soon as the bound is met: the most that
 must be alive at one step, overlaps counted.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from netwright.graph import Graph, Node, Value
+from netwright.graph import Graph, Node, Type, Value
 
 ALIGNMENT = 4
 TRIES = 3000  # placements of the exact search before it gives up
@@ -96,11 +97,13 @@ def plan(
     graph: Graph,
     scratch: Callable[[Node], int] | None = None,
     overlap: Callable[[Node], Overlap | None] | None = None,
+    shared: Mapping[str, Region] | None = None,
 ) -> Plan:
     """Plan the inputs, states, activations and outputs of one graph; step i is node i, inputs are born at step 0.
 
     `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
-    may lie over its first input.
+    may lie over its first input. `shared` (see `shared_states`) has the places of states that several graphs hold in
+    common; they come first, and everything else lies behind them.
     """
     buffers, scratches, owner = _buffers(graph, scratch)
     pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
@@ -121,7 +124,7 @@ def plan(
         behind = buffers[source].bytes if allowed.backward is None else min(allowed.backward, buffers[source].bytes)
         before, behind = aligned(max(0, before)), aligned(max(0, behind))
         gaps[made, source], gaps[source, made] = Gap(before, behind, allowed.same), Gap(behind, before, allowed.same)
-    offsets, total, bound = place(buffers, gaps)
+    offsets, total, bound = _placed(buffers, gaps, graph, shared or {})
     at = {v: offset for b, offset in zip(buffers, offsets) for v in b.values}
     where = {node: offsets[i] for node, i in scratches.items()}
     backward = frozenset(
@@ -133,6 +136,48 @@ def plan(
         and not (gaps[made, source].same and offsets[made] == offsets[source])
     )
     return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward)
+
+
+class Region(NamedTuple):
+    """A stretch of the arena that a state keeps from step to step."""
+
+    offset: int
+    bytes: int
+    type: Type
+
+
+def shared_states(graphs: Iterable[Graph]) -> dict[str, Region]:
+    """The places of the states of graphs that run in one arena, by name: those of one name are one tensor.
+
+    Raises ValueError where graphs differ about a state's type.
+    """
+    regions: dict[str, Region] = {}
+    top = 0
+    for graph in graphs:
+        for state in graph.states:
+            type = state.before.type
+            region = regions.setdefault(state.name, Region(top, aligned(type.bytes), type))
+            if region.type != type:
+                raise ValueError(f"state {state.name!r} is {region.type} in one entry and {type} in another")
+            top = max(top, region.offset + region.bytes)
+    return regions
+
+
+def _placed(
+    buffers: list[Buffer], gaps: Gaps, graph: Graph, shared: Mapping[str, Region]
+) -> tuple[list[int], int, int]:
+    """As `place`, with the shared states where they must be and nothing else among them."""
+    if not shared:
+        return place(buffers, gaps)
+    fixed = {s.before: shared[s.name].offset for s in graph.states}
+    held = {i: fixed[b.values[0]] for i, b in enumerate(buffers) if b.values and b.values[0] in fixed}
+    free = [i for i in range(len(buffers)) if i not in held]
+    number = {i: n for n, i in enumerate(free)}
+    inner = {(number[i], number[j]): gap for (i, j), gap in gaps.items()}
+    offsets, total, bound = place([buffers[i] for i in free], inner)
+    base = max(region.offset + region.bytes for region in shared.values())
+    merged = [held[i] if i in held else base + offsets[number[i]] for i in range(len(buffers))]
+    return merged, base + total, base + bound
 
 
 def _buffers(
@@ -147,6 +192,8 @@ def _buffers(
             if v is not None:
                 last[v] = index
     forever = {s.before for s in graph.states}
+    renewed = {s.after: s.before for s in graph.states}
+    final = {s.before: last.get(s.before, -1) for s in graph.states}  # where the old value is read last
     for v in (*graph.outputs, *(s.after for s in graph.states), *forever):
         last[v] = end
     owner: dict[Value, int] = {}  # value -> buffer
@@ -164,8 +211,12 @@ def _buffers(
         born(s.before, 0)
     for index, node in enumerate(graph.nodes):
         for v in node.outputs:
-            shares = node.op.is_view or node.op.in_place
-            source = _shared(node, index, v, owner, spans, stored, forever) if shares else None
+            source = None
+            if node.op.is_view or node.op.in_place:
+                source = _shared(node, index, v, owner, spans, stored, forever)
+            elif node.op.updates:
+                old = node.inputs[node.op.updates[node.outputs.index(v)]]
+                source = owner[old] if old is not None and renewed.get(v) is old and final[old] == index else None
             if source is None:
                 born(v, index)
             else:

@@ -17,9 +17,9 @@ import pkgutil
 
 from . import emitters
 from .prepare import prepared
-from .source import CSource, Layer, emits, generate, planned, supported
+from .source import CSource, Layer, emits, generate, planned, planned_entries, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
-__all__ = ["CSource", "Layer", "emits", "generate", "planned", "prepared", "supported"]
+__all__ = ["CSource", "Layer", "emits", "generate", "planned", "planned_entries", "prepared", "supported"]
