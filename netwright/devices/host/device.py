@@ -156,7 +156,7 @@ class HostProgram:
             if index and not stream:
                 reset()
             for batch, place in zip(batches, places):
-                ctypes.memmove(place, batch[index].ctypes.data, batch[index].nbytes)
+                ctypes.memmove(place, batch[index:].ctypes.data, batch[index].nbytes)
             step()
             for output, place, (_, type) in zip(outputs, results, types.outputs):
                 ctypes.memmove(output[index : index + 1].ctypes.data, place, type.bytes)
@@ -171,7 +171,7 @@ class HostProgram:
         step, _, places, results = self._functions(entry)
         types = self.entries[entry]
         for batch, place in zip(samples(inputs, types), places):
-            ctypes.memmove(place, batch[0].ctypes.data, batch[0].nbytes)
+            ctypes.memmove(place, batch.ctypes.data, batch[0].nbytes)
         step()
         outputs = tuple(np.zeros(type.shape, type.dtype) for _, type in types.outputs)
         for output, place, (_, type) in zip(outputs, results, types.outputs):
