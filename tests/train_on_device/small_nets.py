@@ -9,7 +9,7 @@ import numpy as np
 from netwright.graph import Builder, Graph, Quant, Type, Value
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.elementwise import QAdd
-from netwright.graph.ops.int8.pool import QAveragePool
+from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.int8.reduce import QMean
 from netwright.graph.ops.shape import Reshape
 
@@ -71,7 +71,8 @@ def residual(seed: int = 0) -> Graph:
     thin = net.conv(deep, 8, 1, "project")
     both = net.add(stem, thin, "sum")
     down = net.conv(both, 12, 3, "down", stride=(2, 1), padding=(1, 1, 1, 1), groups=4)
-    pooled = net.b(QAveragePool((2, 2), (2, 2), (0, 0, 1, 0)), down, name="pool")
+    most = net.b(QMaxPool((1, 2), (1, 1), (0, 1, 0, 0)), down, name="most")
+    pooled = net.b(QAveragePool((2, 2), (2, 2), (0, 0, 1, 0)), most, name="pool")
     flat = net.b(Reshape((1, pooled.type.size)), pooled)
     net.b.output(net.linear(flat, 4, "head"))
     return net.b.graph()

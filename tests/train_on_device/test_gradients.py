@@ -14,7 +14,7 @@ from netwright.compile.training import Scheme, build, layers
 from netwright.graph import Graph, Node, Quant, Type, Value
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.elementwise import QAdd
-from netwright.graph.ops.int8.pool import QAveragePool
+from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.int8.reduce import QMean
 from netwright.graph.ops.shape import Reshape, Transpose
 
@@ -73,6 +73,10 @@ def torch_node(
         ))  # fmt: skip
         pooled = (functional.avg_pool2d(t, op.kernel, op.stride) for t in (image, ones))
         return through((next(pooled) / next(pooled)).permute(0, 2, 3, 1), held, op.low, op.high)
+    if isinstance(op, QMaxPool):
+        top, left, bottom, right = op.padding
+        image = functional.pad(given[0].permute(0, 3, 1, 2), (left, right, top, bottom), value=-1e9)
+        return functional.max_pool2d(image, op.kernel, op.stride).permute(0, 2, 3, 1)
     if isinstance(op, Reshape):
         return given[0].reshape(node.output.shape)
     assert isinstance(op, Transpose)
@@ -127,6 +131,15 @@ def test_means_over_any_axes_and_transposes() -> None:
     assert y.type.quant is not None
     y = net.b(QMean((2,), False, y.type.quant, y.type.quant), y, name="rows")
     net.b.output(net.linear(y, 3, "head"))
+    check(net.b.graph())
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [((2, 2), (2, 2)), ((3, 2), (1, 2))])
+def test_max_pools(kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    net = Net(6)
+    x = net.b.input("x", Type((1, 6, 5, 3), "int8", INPUT))
+    y = net.b(QMaxPool(kernel, stride, (1, 0, 0, 1)), net.conv(x, 6, 3, "layer", low=-10), name="pool")
+    net.b.output(net.linear(net.b(Reshape((1, y.type.size)), y), 3, "head"))
     check(net.b.graph())
 
 

@@ -8,7 +8,8 @@
 
 `train_step` is a Graph like any other: its NumPy reference is the simulation on the host, its plan the memory model.
 Updated parameters are states. `scheme.py` says what may be updated, `step.py` builds both entries, `backward.py` has
-one gradient rule an op, `search.py` finds the scheme that is worth most within a memory budget.
+one gradient rule an op, `contribution.py` says what updating a part is worth, `search.py` finds the scheme that is
+worth most within a memory budget.
 
 Source: Lin et al. 2022, "On-Device Training Under 256KB Memory" (NeurIPS): quantisation-aware scaling, sparse update,
 Tiny Training Engine.
@@ -16,7 +17,12 @@ Tiny Training Engine.
 
 from __future__ import annotations
 
+from .contribution import Contributions, accuracy, by_training, from_gradients
 from .scheme import RATIOS, Scheme, TrainableLayer, layers
-from .step import Schedule, body, build
+from .search import Found, need_reach, reach, search
+from .step import Residue, Schedule, body, build
 
-__all__ = ["RATIOS", "Schedule", "Scheme", "TrainableLayer", "body", "build", "layers"]
+__all__ = [
+    "RATIOS", "Contributions", "Found", "Residue", "Schedule", "Scheme", "TrainableLayer", "accuracy", "body", "build",
+    "by_training", "from_gradients", "layers", "need_reach", "reach", "search",
+]  # fmt: skip

@@ -14,8 +14,8 @@ import numpy as np
 from netwright.errors import UserError
 from netwright.graph import Node, Op, Value
 from netwright.graph.ops.int8.elementwise import QAdd
-from netwright.graph.ops.int8.gradient import QAveragePoolGradient, QClipGradient
-from netwright.graph.ops.int8.pool import QAveragePool
+from netwright.graph.ops.int8.gradient import QAveragePoolGradient, QClipGradient, QMaxPoolGradient
+from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.int8.reduce import QMean
 from netwright.graph.ops.int8.trained import QMaskedAdd, QMaskedMean
 from netwright.graph.ops.shape import Expand, Reshape, Transpose
@@ -86,6 +86,16 @@ def average_pool(step: Step, node: Node, mask: Value | None, g: Value) -> Sequen
         raise UserError(f"{node.name}: no gradient of an average pool with a fused activation; keep them apart")
     rule = QAveragePoolGradient(op.stride, op.padding, (1, 1), 1, op.kernel, (x.shape[1], x.shape[2]))
     return (step.b(rule, g, name=f"d_{node.name}"),)
+
+
+@passes(QMaxPool)
+def max_pool(step: Step, node: Node, mask: Value | None, g: Value) -> Sequence[Value | None]:
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, QMaxPool) and x is not None
+    if (op.low, op.high) != (-128, 127):
+        raise UserError(f"{node.name}: no gradient of a max pool with a fused activation; keep them apart")
+    rule = QMaxPoolGradient(op.stride, op.padding, (1, 1), 1, op.kernel)
+    return (step.b(rule, step.made(x), g, name=f"d_{node.name}"),)
 
 
 @passes(Reshape)

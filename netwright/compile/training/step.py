@@ -138,6 +138,10 @@ class Step:
     def constant(self, array: np.ndarray, name: str) -> Value:
         return self.b.constant(array, name)
 
+    def made(self, value: Value) -> Value:
+        """What stands for a value of the graph in the step."""
+        return self._new[value]
+
     def built(self) -> Graph:
         for node in self.graph.nodes:
             self._forward(node)

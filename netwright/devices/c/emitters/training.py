@@ -14,6 +14,7 @@ from netwright.graph.ops.int8.gradient import (
     QClipGradient,
     QConvInputGradient,
     QConvWeightGradient,
+    QMaxPoolGradient,
 )
 from netwright.graph.ops.int8.loss import QCrossEntropy
 from netwright.graph.ops.int8.trained import QMaskedAdd, QMaskedMean, QTrainedConv
@@ -22,7 +23,7 @@ from netwright.graph.ops.int8.update import RESIDUE_BITS, QBiasUpdate, QConvWeig
 from ..source import Body, Writer, emits, literal, scratch
 from .elementwise import index, loops, strides
 
-Window = QTrainedConv | QConvInputGradient | QConvWeightGradient | QAveragePoolGradient
+Window = QTrainedConv | QConvInputGradient | QConvWeightGradient | QAveragePoolGradient | QMaxPoolGradient
 
 
 def _shape(op: Window, x: tuple[int, ...], y: tuple[int, ...], kernel: tuple[int, ...], trained: int) -> str:
@@ -164,6 +165,14 @@ def average_pool_gradient(writer: Writer, node: Node) -> Body:
     assert isinstance(op, QAveragePoolGradient) and g is not None
     text = _shape(op, node.output.shape, g.shape, op.kernel, 0)
     return Body(f"{text}    nw_average_pool_gradient(x0, y0, &s);", ("train_gradient.h",))
+
+
+@emits(QMaxPoolGradient)
+def max_pool_gradient(writer: Writer, node: Node) -> Body:
+    op, (x, g) = node.op, node.inputs
+    assert isinstance(op, QMaxPoolGradient) and x is not None and g is not None
+    text = _shape(op, x.shape, g.shape, op.kernel, 0)
+    return Body(f"{text}    nw_max_pool_gradient(x0, x1, y0, &s);", ("train_gradient.h",))
 
 
 @emits(QBiasUpdate)

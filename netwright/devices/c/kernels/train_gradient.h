@@ -104,6 +104,28 @@ NW_KERNEL void nw_bias_gradient(const float *g, float *y, int32_t pixels, int32_
     }
 }
 
+/* of a max pool: to the first of the largest in each window of s */
+NW_KERNEL void nw_max_pool_gradient(const int8_t *x, const float *g, float *y, const nw_trained_shape *s)
+{
+    for (int32_t i = 0; i < s->h * s->w * s->c; i++)
+        y[i] = 0.0f;
+    for (int32_t oy = 0; oy < s->oh; oy++)
+        for (int32_t ox = 0; ox < s->ow; ox++, g += s->c) {
+            const int32_t top = oy * s->sh - s->top, left = ox * s->sw - s->left;
+            for (int32_t c = 0; c < s->c; c++) {
+                int32_t best = -1;
+                for (int32_t iy = top > 0 ? top : 0; iy < top + s->kh && iy < s->h; iy++)
+                    for (int32_t ix = left > 0 ? left : 0; ix < left + s->kw && ix < s->w; ix++) {
+                        const int32_t place = (iy * s->w + ix) * s->c + c;
+                        if (best < 0 || x[place] > x[best])
+                            best = place;
+                    }
+                if (best >= 0)
+                    y[best] += g[c];
+            }
+        }
+}
+
 /* of an average pool: the windows of s, each over what it has inside the image */
 NW_KERNEL void nw_average_pool_gradient(const float *g, float *y, const nw_trained_shape *s)
 {

@@ -139,6 +139,37 @@ class QConvWeightGradient(_Window):
 
 
 @dataclass(frozen=True)
+class QMaxPoolGradient(_Window):
+    """Of a max pool's input: x int8 [1, H, W, C], g float32 [1, H', W', C] -> float32 [1, H, W, C].
+
+    A window's gradient goes to the first of its largest, row by row; windows row by row.
+    """
+
+    kernel: tuple[int, int] = (1, 1)
+
+    def types(self, x: Type, g: Type) -> tuple[Type, ...]:  # type: ignore[override]
+        if x.dtype != "int8" or g.dtype != "float32" or len(x.shape) != 4 or len(g.shape) != 4:
+            raise ValueError(f"q_max_pool_gradient of {x} and {g}")
+        return (Type(x.shape),)
+
+    def numpy(self, x: Any, g: Any) -> Any:
+        y = np.zeros(x.shape, np.float32)
+        channels = np.arange(x.shape[3])
+        for oy in range(g.shape[1]):
+            top = oy * self.stride[0] - self.padding[0]
+            rows = range(max(0, top), min(x.shape[1], top + self.kernel[0]))
+            for ox in range(g.shape[2]):
+                left = ox * self.stride[1] - self.padding[1]
+                columns = range(max(0, left), min(x.shape[2], left + self.kernel[1]))
+                if not rows or not columns:
+                    continue
+                window = x[0, rows.start : rows.stop, columns.start : columns.stop].reshape(-1, x.shape[3])
+                row, column = np.divmod(window.argmax(0), len(columns))
+                y[0, rows.start + row, columns.start + column, channels] += g[0, oy, ox]
+        return y
+
+
+@dataclass(frozen=True)
 class QBiasGradient(Op):
     """g float32 [..., O] -> float32 [O]: the sum over all else, in the order of memory."""
 
