@@ -106,24 +106,8 @@ def plan(
     common; they come first, and everything else lies behind them.
     """
     buffers, scratches, owner = _buffers(graph, scratch)
-    pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
-    if overlap is not None:
-        for index, node in enumerate(graph.nodes):
-            source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
-            made = owner.get(node.output)
-            if source is None or made is None or source == made or buffers[source].last != index:
-                continue
-            if buffers[made].first != index:
-                continue
-            allowed = overlap(node)
-            if allowed is not None:
-                pairs[made, source] = node, allowed
-    gaps = {}
-    for (made, source), (_, allowed) in pairs.items():
-        before = buffers[made].bytes if allowed.forward is None else min(allowed.forward, buffers[made].bytes)
-        behind = buffers[source].bytes if allowed.backward is None else min(allowed.backward, buffers[source].bytes)
-        before, behind = aligned(max(0, before)), aligned(max(0, behind))
-        gaps[made, source], gaps[source, made] = Gap(before, behind, allowed.same), Gap(behind, before, allowed.same)
+    pairs = _pairs(graph, buffers, owner, overlap)
+    gaps = _gaps(buffers, pairs)
     offsets, total, bound = _placed(buffers, gaps, graph, shared or {})
     at = {v: offset for b, offset in zip(buffers, offsets) for v in b.values}
     where = {node: offsets[i] for node, i in scratches.items()}
@@ -136,6 +120,51 @@ def plan(
         and not (gaps[made, source].same and offsets[made] == offsets[source])
     )
     return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward)
+
+
+def least(
+    graph: Graph,
+    scratch: Callable[[Node], int] | None = None,
+    overlap: Callable[[Node], Overlap | None] | None = None,
+) -> int:
+    """The bound of `plan` without its search: bytes that no placement goes below."""
+    buffers, _, owner = _buffers(graph, scratch)
+    return _bound(buffers, _gaps(buffers, _pairs(graph, buffers, owner, overlap)))
+
+
+Pairs = dict[tuple[int, int], tuple[Node, Overlap]]
+
+
+def _pairs(
+    graph: Graph,
+    buffers: list[Buffer],
+    owner: Mapping[Value, int],
+    overlap: Callable[[Node], Overlap | None] | None,
+) -> Pairs:
+    """(result, dying input) buffers that may overlap, with the node and how."""
+    pairs: Pairs = {}
+    if overlap is not None:
+        for index, node in enumerate(graph.nodes):
+            source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
+            made = owner.get(node.output)
+            if source is None or made is None or source == made or buffers[source].last != index:
+                continue
+            if buffers[made].first != index:
+                continue
+            allowed = overlap(node)
+            if allowed is not None:
+                pairs[made, source] = node, allowed
+    return pairs
+
+
+def _gaps(buffers: list[Buffer], pairs: Pairs) -> dict[tuple[int, int], Gap]:
+    gaps = {}
+    for (made, source), (_, allowed) in pairs.items():
+        before = buffers[made].bytes if allowed.forward is None else min(allowed.forward, buffers[made].bytes)
+        behind = buffers[source].bytes if allowed.backward is None else min(allowed.backward, buffers[source].bytes)
+        before, behind = aligned(max(0, before)), aligned(max(0, behind))
+        gaps[made, source], gaps[source, made] = Gap(before, behind, allowed.same), Gap(behind, before, allowed.same)
+    return gaps
 
 
 class Region(NamedTuple):

@@ -18,11 +18,12 @@ Tiny Training Engine.
 from __future__ import annotations
 
 from .contribution import Contributions, accuracy, by_training, from_gradients
+from .memory import memory
 from .scheme import RATIOS, Scheme, TrainableLayer, layers
 from .search import Found, need_reach, reach, search
 from .step import Residue, Schedule, body, build
 
 __all__ = [
     "RATIOS", "Contributions", "Found", "Residue", "Schedule", "Scheme", "TrainableLayer", "accuracy", "body", "build",
-    "by_training", "from_gradients", "layers", "need_reach", "reach", "search",
+    "by_training", "from_gradients", "layers", "memory", "need_reach", "reach", "search",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from .contribution import Contributions
 from .scheme import Scheme, layers
 
 POPULATION, GENERATIONS, TOURNAMENT = 16, 20, 3
+STARTS = 6  # numbers of biases that greedy schemes are made for
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,11 @@ class _Hunt:
         self.most_biases = len(known) - self.first
         self.contributions, self.peak, self.budget = contributions, peak, budget
         self.choices = [p for p in contributions.weights if p[0] >= self.first]
-        cost = {p: known[p[0]].weights.type.size * p[1] for p in self.choices}
-        self.by_density = sorted(self.choices, key=lambda p: -contributions.weights[p] / cost[p])
+        self.cost = {p: known[p[0]].weights.type.size // known[p[0]].weights.shape[-1] * known[p[0]].channels(p[1])
+                     for p in self.choices}  # fmt: skip
+        self.by_density = sorted(self.choices, key=lambda p: -contributions.weights[p] / self.cost[p])
         self.known: dict[Scheme, int] = {}
+        self.forward = self.need(Scheme(1)) - 4 * known[-1].weights.shape[0]  # what no update saves
 
     def need(self, scheme: Scheme) -> int:
         if scheme not in self.known:
@@ -136,14 +139,18 @@ class _Hunt:
         return self.known[scheme]
 
     def fits(self, scheme: Scheme) -> bool:
-        return self.need(scheme) <= self.budget
+        return self._weights(scheme) + self.forward <= self.budget and self.need(scheme) <= self.budget
+
+    def _weights(self, scheme: Scheme) -> float:
+        """Bytes of the updated weights alone: a quick reason for what cannot fit."""
+        return sum(self.cost[pair] for pair in scheme.weights)
 
     def worth(self, scheme: Scheme) -> float:
         return self.contributions.value(scheme)
 
     def greedy(self) -> list[Scheme]:
         """For some numbers of biases, from none to all: filled up with the weights worth most a byte."""
-        counts = sorted({round(i) for i in np.linspace(0, self.most_biases, 9)})
+        counts = sorted({round(i) for i in np.linspace(0, self.most_biases, STARTS)})
         return [self.filled(Scheme(k)) for k in counts if k == 0 or self.fits(Scheme(k))]
 
     def filled(self, scheme: Scheme) -> Scheme:

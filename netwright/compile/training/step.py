@@ -82,7 +82,7 @@ def build(
     gradient is computed, an output channel at a time; `immediate` stores one layer's gradient, `end` all of them until
     the backward pass is done. The results are the same.
 
-    States: `<layer>.trained` int8 [O, Kh, Kw, R], `<layer>.residue` of its shape, `<layer>.bias` int32 [O].
+    States: `<layer>.trained` int8 [O, Kh, Kw, R], `<layer>.residue` of its shape, `<layer>.trained_bias` int32 [O].
     Raises UserError for a scheme that does not suit the graph and for an op that gradients cannot pass.
     """
     scheme.checked(graph)
@@ -214,7 +214,7 @@ class Step:
         if channels < w.shape[3]:
             fixed = b.constant(w[..., channels:], f"{name}.fixed")
         if self._updates_bias(layer):
-            held = self._state(f"{name}.bias", bias)
+            held = self._state(f"{name}.trained_bias", bias)
         else:
             held = b.constant(bias, f"{name}.bias")
         self._taken[node] = trained, fixed, held

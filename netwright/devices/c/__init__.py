@@ -17,9 +17,11 @@ import pkgutil
 
 from . import emitters
 from .prepare import prepared
-from .source import CSource, Layer, emits, generate, planned, planned_entries, supported
+from .source import CSource, Layer, emits, generate, least_bytes, planned, planned_entries, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
-__all__ = ["CSource", "Layer", "emits", "generate", "planned", "planned_entries", "prepared", "supported"]
+__all__ = [
+    "CSource", "Layer", "emits", "generate", "least_bytes", "planned", "planned_entries", "prepared", "supported",
+]  # fmt: skip
