@@ -152,7 +152,7 @@ def steps_job(data: Path, networks: Callable[[], tuple[Graph, Graph]], count: in
     x, y, *_ = digits(data, range(5, 10))
     given = Data(integer_inputs(wide, own, x[:400])[0], y[:400].astype(np.int32))
     return {
-        "mcunet_vww1 body, living or vehicle": real_steps(mcunet, published(mcunet), pictures, count, 5e-4, "int8"),
+        "mcunet_vww1 body, living or vehicle": real_steps(mcunet, published(mcunet), pictures, count, 1e-4, "int8"),
         "small-digits, 0-4 to 5-9": real_steps(own, own_scheme(own), given, count, 0.01, "int16"),
     }
 

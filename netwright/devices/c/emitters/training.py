@@ -54,13 +54,17 @@ def trained_conv(writer: Writer, node: Node) -> Body:
     assert isinstance(op, QTrainedConv) and x is not None
     kernel = next(p.shape[1:3] for p in (trained, fixed) if p is not None)
     multiplier, shift = multipliers(op.x, writer.array(scale), op.out, op.float_product)
-    ends: dict[str, np.ndarray] = {"multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
-    names = [writer.constant(f"{node.name}_{part}", array) for part, array in ends.items()]
+    scales: dict[str, np.ndarray] = {"multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
+    names = [writer.constant(f"{node.name}_{part}", array) for part, array in scales.items()]
     (source, first, rest, _, bias), size = _without_scale(writer, node)
     mask = "y1" if op.mask else "0"
-    call = f"nw_trained_conv({source}, {first or '0'}, {rest or '0'}, {bias}, {', '.join(names)}, y0, {mask}, &s);"
+    ends = f"{bias}, {', '.join(names)}, y0, {mask}, &s"
+    if op.groups == x.shape[3]:
+        call = f"nw_trained_depthwise({source}, {first or rest}, {ends});"
+    else:
+        call = f"nw_trained_conv({source}, {first or '0'}, {rest or '0'}, {ends});"
     text = _shape(op, x.shape, node.output.shape, kernel, _channels(trained)) + f"    {call}"
-    return Body(text, ("trained_conv.h",), size + sum(a.nbytes for a in ends.values()))
+    return Body(text, ("trained_conv.h",), size + sum(a.nbytes for a in scales.values()))
 
 
 def _without_scale(writer: Writer, node: Node) -> tuple[list[str], int]:
