@@ -37,7 +37,7 @@ RAM = 262_144
 VEHICLES = (0, 1, 8, 9)
 RATES = {
     "int8 + scaling": (0.002, 0.005, 0.01, 0.02, 0.05),
-    "int8": (3.0, 30.0, 300.0, 3e3, 3e4),
+    "int8": (3.0, 10.0, 30.0, 100.0, 300.0),
     "float32": (0.002, 0.005, 0.01, 0.02, 0.05),
 }
 
@@ -100,7 +100,7 @@ def own_networks(data: Path) -> tuple[Graph, Graph]:
     x, y, *_ = digits(data, range(5))
     x, y = x[:12_000], y[:12_000]
     trained = train(small_network(), x, y, Recipe(epochs=3, batch=64, rate=2e-3), seed=0).graph
-    return trained, quantise(trained, x[:256])
+    return trained, body(quantise(trained, x[:256]))
 
 
 def own_scheme(graph: Graph) -> Scheme:

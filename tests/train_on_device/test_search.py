@@ -135,6 +135,8 @@ def test_float_ends_are_taken_off_and_float_networks_refused() -> None:
     net.b.output(net.b(Dequantise(y.type.quant), y))
     inner = body(net.b.graph())
     assert [n.op.name for n in inner.nodes] == ["q_linear"] and inner.inputs[0].dtype == "int8"
+    assert inner.outputs[0].type.quant == Quant(float(np.float32(y.type.quant.scale * 4)), 0)
+    assert body(net.b.graph(), headroom=1.0).outputs[0].type.quant == y.type.quant
     other = Net(0, "reals")
     other.b.output(other.b.input("x", Type((1, 10))))
     with pytest.raises(UserError, match="quantise it first"):

@@ -59,6 +59,20 @@ def test_schedules_give_the_same_weights_and_the_loss_falls() -> None:
     assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:20])
 
 
+def test_small_steps_are_lost_without_a_residue() -> None:
+    graph = residual()
+    x, labels = data(graph, 25)
+    moved = {}
+    for residue in ("none", "int8", "int16"):
+        step = build(graph, Scheme(0, ((4, 1.0),)), rate=1e-3, residue=residue)["train_step"]  # type: ignore[arg-type]
+        runner = step.runner()
+        before = runner.states["down.trained"]
+        for sample, label in zip(x, labels):
+            runner.step(sample[None], label[None])
+        moved[residue] = int((runner.states["down.trained"] != before).sum())
+    assert moved["none"] == 0 and moved["int16"] > 0 and moved["int8"] > 0
+
+
 def test_a_label_that_is_no_class_changes_nothing() -> None:
     step = build(pointwise(), Scheme(2, ((1, 1.0),)), rate=0.1)["train_step"]
     x, _ = data(step, 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from netwright.compile import pads
 from netwright.errors import UserError
-from netwright.graph import Builder, Graph, Node, Type, Value, live
+from netwright.graph import Builder, Graph, Node, Quant, Type, Value, live, rebuild
 from netwright.graph.builder import copy_node, opened
 from netwright.graph.ops.binary import Add
 from netwright.graph.ops.int8.conv import QConv, QLinear
@@ -28,9 +29,14 @@ Schedule = Literal["fused", "immediate", "end"]
 Residue = Literal["int16", "int8", "none"]
 
 
-def body(graph: Graph) -> Graph:
+HEADROOM = 4.0
+
+
+def body(graph: Graph, headroom: float = HEADROOM) -> Graph:
     """A network from its int8 input to its int8 logits: float ends and a last softmax are taken off, padding folded in.
 
+    The logits get `headroom` times their range, about 0: they were calibrated for what the network knew, and a clipped
+    logit has no gradient, so that a step too far would never be made good. 1 leaves them as they are.
     Raises UserError where it is not int8 throughout, or has several inputs or outputs or states.
     """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or graph.states:
@@ -55,7 +61,25 @@ def body(graph: Graph) -> Graph:
     if output not in new or new[output].dtype != "int8" or b.graph().inputs[0].dtype != "int8":
         raise UserError(f"{graph.name} is not int8 from input to logits: quantise it first (`netwright quantize`)")
     b.output(new[output])
-    return pads.fold(live(b.graph()))
+    inner = pads.fold(live(b.graph()))
+    return inner if headroom == 1.0 else _widened(inner, headroom)
+
+
+def _widened(graph: Graph, headroom: float) -> Graph:
+    """With another quantisation of the last layer's result, where no activation is fused into it."""
+    last = graph.producers.get(graph.outputs[0])
+    while last is not None and isinstance(last.op, Reshape) and last.inputs[0] is not None:
+        last = graph.producers.get(last.inputs[0])
+    if last is None or not isinstance(last.op, (QConv, QLinear)) or (last.op.low, last.op.high) != (-128, 127):
+        return graph
+
+    def rule(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Value | None:
+        if node is not last or not isinstance(node.op, (QConv, QLinear)):
+            return None
+        out = Quant(float(np.float32(node.op.out.scale * headroom)), 0)
+        return b(replace(node.op, out=out), *inputs, name=node.name)
+
+    return rebuild(graph, rule)
 
 
 def _copy_params(b: Builder, graph: Graph, new: dict[Value, Value]) -> None:
