@@ -48,7 +48,7 @@ def _register() -> None:
         if info.name.startswith("_") or info.name in ("app", "options", "printing"):
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        app.command(info.name, epilog=getattr(module, "EXAMPLES", None))(module.command)
+        app.command(info.name.replace("_", "-"), epilog=getattr(module, "EXAMPLES", None))(module.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

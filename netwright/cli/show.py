@@ -83,6 +83,7 @@ def command(
         for value in values:
             printing.out.print(f"{kind} {value!r}", markup=False, soft_wrap=True)
     for state in graph.states:
-        printing.out.print(f"state {state.before!r}, starts at {state.initial:g}", markup=False, soft_wrap=True)
+        start = f"{state.initial:g}" if state.tensor is None else f"the stored {state.tensor}"
+        printing.out.print(f"state {state.before!r}, starts at {start}", markup=False, soft_wrap=True)
     if picture is not None:
         printing.out.print(f"drawn: {picture}", markup=False, soft_wrap=True)

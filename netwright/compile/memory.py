@@ -3,21 +3,22 @@
 Each buffer is a rectangle (first step, last step, bytes). Views share their source's buffer, and so do slices that are
 one stretch of it; parts of a concatenation are made where they are wanted. An elementwise node may write over an input
 that dies there. A kernel that reads ahead of what it writes may have its result lie over its dying input, as far apart
-as the order of its reads and writes needs (`Overlap`). `placement` finds the offsets.
+as the order of its reads and writes needs (`Overlap`). An op that updates a state does so in place where nothing reads
+the old value later. `placement` finds the offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
-from netwright.graph import Graph, Node, Value
+from netwright.graph import Graph, Node, Type, Value
 from netwright.graph.ops.shape import Concat, Slice, Split
 
-from .placement import WORK, Buffer, Gap, aligned, place
+from .placement import WORK, Buffer, Gap, Gaps, aligned, lower_bound, place
 
 
 class Overlap(NamedTuple):
@@ -78,34 +79,20 @@ def plan(
     graph: Graph,
     scratch: Callable[[Node], int] | None = None,
     overlap: Callable[[Node], Overlap | None] | None = None,
+    shared: Mapping[str, Region] | None = None,
     work: int = WORK,
 ) -> Plan:
     """Plan the inputs, states, activations and outputs of one graph; step i is node i, inputs are born at step 0.
 
     `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
-    may lie over its first input; `work` bounds the search for offsets.
+    may lie over its first input. `shared` (see `shared_states`) has the places of states that several graphs hold in
+    common; they come first, and everything else lies behind them. `work` bounds the search for offsets.
     """
     lying = _buffers(graph, scratch)
-    buffers, owner, inside = lying.buffers, lying.owner, lying.inside
-    pairs: dict[tuple[int, int], tuple[Node, Overlap]] = {}
-    if overlap is not None:
-        for index, node in enumerate(graph.nodes):
-            source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
-            made = owner.get(node.output)
-            if source is None or made is None or source == made or buffers[source].last != index:
-                continue
-            if node.inputs[0] in inside or node.output in inside:
-                continue
-            if buffers[made].first != index:
-                continue
-            allowed = overlap(node)
-            if allowed is not None:
-                pairs[made, source] = node, allowed
-    gaps = {}
-    for (made, source), (_, allowed) in pairs.items():
-        gap = allowed.gap(buffers[source].bytes, buffers[made].bytes)
-        gaps[made, source], gaps[source, made] = gap, Gap(gap.behind, gap.before, gap.same)
-    offsets, total, bound = place(buffers, gaps, work)
+    buffers, inside = lying.buffers, lying.inside
+    pairs = _pairs(graph, lying, overlap)
+    gaps = _gaps(buffers, pairs)
+    offsets, total, bound = _placed(buffers, gaps, graph, shared or {}, work)
     at = {v: offset + inside.get(v, 0) for b, offset in zip(buffers, offsets) for v in b.values}
     where = {node: offsets[i] for node, i in lying.scratches.items()}
     backward = frozenset(
@@ -129,6 +116,88 @@ class _Lying(NamedTuple):
     free: set[Node]
 
 
+def least(
+    graph: Graph,
+    scratch: Callable[[Node], int] | None = None,
+    overlap: Callable[[Node], Overlap | None] | None = None,
+) -> int:
+    """The bound of `plan` without its search: bytes that no placement goes below."""
+    lying = _buffers(graph, scratch)
+    return lower_bound(lying.buffers, _gaps(lying.buffers, _pairs(graph, lying, overlap)))
+
+
+Pairs = dict[tuple[int, int], tuple[Node, Overlap]]
+
+
+def _pairs(graph: Graph, lying: _Lying, overlap: Callable[[Node], Overlap | None] | None) -> Pairs:
+    """(result, dying input) buffers that may overlap, with the node and how."""
+    pairs: Pairs = {}
+    if overlap is None:
+        return pairs
+    buffers, owner, inside = lying.buffers, lying.owner, lying.inside
+    for index, node in enumerate(graph.nodes):
+        source = owner.get(node.inputs[0]) if node.inputs and node.inputs[0] is not None else None
+        made = owner.get(node.output)
+        if source is None or made is None or source == made or buffers[source].last != index:
+            continue
+        if buffers[made].first != index or node.inputs[0] in inside or node.output in inside:
+            continue
+        allowed = overlap(node)
+        if allowed is not None:
+            pairs[made, source] = node, allowed
+    return pairs
+
+
+def _gaps(buffers: list[Buffer], pairs: Pairs) -> dict[tuple[int, int], Gap]:
+    gaps = {}
+    for (made, source), (_, allowed) in pairs.items():
+        gap = allowed.gap(buffers[source].bytes, buffers[made].bytes)
+        gaps[made, source], gaps[source, made] = gap, Gap(gap.behind, gap.before, gap.same)
+    return gaps
+
+
+class Region(NamedTuple):
+    """A stretch of the arena that a state keeps from step to step."""
+
+    offset: int
+    bytes: int
+    type: Type
+
+
+def shared_states(graphs: Iterable[Graph]) -> dict[str, Region]:
+    """The places of the states of graphs that run in one arena, by name: those of one name are one tensor.
+
+    Raises ValueError where graphs differ about a state's type.
+    """
+    regions: dict[str, Region] = {}
+    top = 0
+    for graph in graphs:
+        for state in graph.states:
+            type = state.before.type
+            region = regions.setdefault(state.name, Region(top, aligned(type.bytes), type))
+            if region.type != type:
+                raise ValueError(f"state {state.name!r} is {region.type} in one entry and {type} in another")
+            top = max(top, region.offset + region.bytes)
+    return regions
+
+
+def _placed(
+    buffers: list[Buffer], gaps: Gaps, graph: Graph, shared: Mapping[str, Region], work: int
+) -> tuple[list[int], int, int]:
+    """As `place`, with the shared states where they must be and nothing else among them."""
+    if not shared:
+        return place(buffers, gaps, work)
+    fixed = {s.before: shared[s.name].offset for s in graph.states}
+    held = {i: fixed[b.values[0]] for i, b in enumerate(buffers) if b.values and b.values[0] in fixed}
+    free = [i for i in range(len(buffers)) if i not in held]
+    number = {i: n for n, i in enumerate(free)}
+    inner = {(number[i], number[j]): gap for (i, j), gap in gaps.items()}
+    offsets, total, bound = place([buffers[i] for i in free], inner, work)
+    base = max(region.offset + region.bytes for region in shared.values())
+    merged = [held[i] if i in held else base + offsets[number[i]] for i in range(len(buffers))]
+    return merged, base + total, base + bound
+
+
 def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
     steps = len(graph.nodes)
     end = steps  # outputs and states outlive the last node, so nothing may be written over them there
@@ -139,6 +208,8 @@ def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
             if v is not None:
                 last[v] = index
     forever = {s.before for s in graph.states}
+    renewed = {s.after: s.before for s in graph.states}
+    final = {s.before: last.get(s.before, -1) for s in graph.states}  # where the old value is read last
     for v in (*graph.outputs, *(s.after for s in graph.states), *forever):
         last[v] = end
     homes = _homes(graph, last, end)
@@ -184,13 +255,18 @@ def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
             if v in owner:  # a concatenation whose parts lie in it
                 free.add(node)
                 continue
-            shared = _shared(node, index, v, owner, spans, stored, forever) if op.is_view or op.in_place else None
-            if shared is None:
+            over: Value | None = None  # what it lies over
+            if op.is_view or op.in_place:
+                over = _shared(node, index, v, owner, spans, stored, forever)
+            elif op.updates:
+                old = node.inputs[op.updates[node.outputs.index(v)]]
+                over = old if old is not None and renewed.get(v) is old and final[old] == index else None
+            if over is None:
                 born(v, index)
             else:
-                joined(v, index, owner[shared], inside.get(shared, 0))
-                if shared in inside:
-                    inside[v] = inside[shared]
+                joined(v, index, owner[over], inside.get(over, 0))
+                if over in inside:
+                    inside[v] = inside[over]
     free.update(n for n in graph.nodes if n.output in homes and isinstance(n.op, Concat))
     buffers = [Buffer(tuple(m), *s) for m, s in zip(members, spans)]
     scratches: dict[Node, int] = {}

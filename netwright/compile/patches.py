@@ -1,10 +1,10 @@
 """Patch-based inference: the first layers, which hold the largest tensors, computed a band of rows at a time.
 
-A stage is a run of layers between two tensors that alone are alive there. Its last tensor is made band by band; for each
-band the rows that its layers read are followed back to the stage's first tensor, borders and strides exact, so every
-byte is what it would be without patches (Lin et al. 2021, "MCUNetV2", section 3). Bands take whole rows because a row is
-one stretch of memory: tiles are cut out of and put into their tensors without a copy. Rows that two bands need are
-computed twice.
+A stage is a run of layers between two tensors that alone are alive there. Its last tensor is made band by band; for
+each band the rows that its layers read are followed back to the stage's first tensor, borders and strides exact, so
+every byte is what it would be without patches (Lin et al. 2021, "MCUNetV2", section 3). Bands take whole rows because a
+row is one stretch of memory: tiles are cut out of and put into their tensors without a copy. Rows that two bands need
+are computed twice.
 
     stages = choose(graph, limit, planned)         # which layers, how many bands; () where none are needed
     banded = apply(graph, stages)                  # the same function of the same inputs
@@ -89,8 +89,10 @@ def by_rows(node: Node, graph: Graph) -> bool:
         return node.inputs[0] not in graph.param_of
     if isinstance(node.op, Concat):
         return node.op.axis % 4 == 3 and not any(v in graph.param_of for v in node.inputs)
-    alike = (v is None or v.shape == y.shape or (v in graph.param_of and v.shape[-3:-1] in ((), (1, 1))) for v in node.inputs)
-    return node.op.in_place and all(alike)
+    stored = [v for v in node.inputs if v in graph.param_of and v is not None]
+    if any(v.shape[-3:-1] not in ((), (1, 1)) for v in stored):
+        return False  # a constant that differs from row to row
+    return node.op.in_place and all(v.shape == y.shape for v in node.inputs if v is not None and v not in stored)
 
 
 def needed(node: Node, rows: Rows, v: Value) -> Rows:
@@ -173,7 +175,8 @@ def ends(graph: Graph, first: int, last: int) -> tuple[Value, Value]:
         if not by_rows(node, graph):
             raise UserError(f"{where} cannot be tiled: {node.name} ({node.op.name}) does not work row by row")
     if len(outside) != 1 or len(leaving) != 1 or leaving[0] is not nodes[-1].output:
-        raise UserError(f"{where} cannot be tiled: one tensor must enter and one leave, not {len(outside)} and {len(leaving)}")
+        counts = f"{len(outside)} and {len(leaving)}"
+        raise UserError(f"{where} cannot be tiled: one tensor must enter and one leave, not {counts}")
     return outside[0], leaving[0]
 
 

@@ -143,6 +143,11 @@ def covered(source: int, made: int, gap: Gap) -> int:
     )
 
 
+def lower_bound(buffers: list[Buffer], gaps: Gaps) -> int:
+    """Bytes that no placement goes below: the most that is alive at one step."""
+    return max(_live(buffers, gaps), default=0) if buffers else 0
+
+
 def _live(buffers: list[Buffer], gaps: Gaps) -> list[int]:
     """The least that is alive at each step; a result over its input counts as much as the two cover together."""
     steps = max(b.last for b in buffers) + 1

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from netwright.errors import UserError
+from netwright.errors import UserError, nearest
 from netwright.graph import Graph, Type
 
 
@@ -149,6 +149,18 @@ class Program(Protocol):
         """Each input [n, ...] in the entry's own layout and dtype; states restart for each sample unless `stream`."""
         ...
 
+    def reset(self, entry: str = "infer") -> None:
+        """The states of an entry back to their start."""
+        ...
+
+    def step(self, *inputs: Any, entry: str = "infer") -> tuple[np.ndarray, ...]:
+        """One step on one sample, which goes on from the present states; entries share those of one name."""
+        ...
+
+    def state(self, name: str) -> np.ndarray:
+        """A copy of a state as it is now. Raises UserError for a name that the program does not have."""
+        ...
+
     def update_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """New weights without compiling, where the device can; else UserError."""
         ...
@@ -230,6 +242,13 @@ class Device:
             "dtypes": list(limits.dtypes),
             "rules": [{"id": r.id, "phase": r.phase, "statement": r.statement, "source": r.source} for r in self.rules],
         }
+
+
+def known_state(states: Mapping[str, Type], name: str) -> Type:
+    """The type of a program's state. Raises UserError for a name it does not have."""
+    if name not in states:
+        raise UserError(f"the program has no state {name!r}{nearest(name, states)}")
+    return states[name]
 
 
 def samples(inputs: tuple[Any, ...], entry: Entry) -> list[np.ndarray]:

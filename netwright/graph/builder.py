@@ -53,7 +53,7 @@ class Builder:
         self._inputs: list[Value] = []
         self._outputs: list[Value] = []
         self._params: list[Param] = []
-        self._states: dict[Value, tuple[Value | None, float]] = {}
+        self._states: dict[Value, tuple[Value | None, float, str | None]] = {}
         self._nodes: list[Node] = []
         self._taken: dict[str, int] = {}
         self._prefix = ""
@@ -148,10 +148,10 @@ class Builder:
             tensor = f"{name}_{count}"
         return tensor
 
-    def state(self, name: str, type: Type, initial: float = 0.0) -> Value:
-        """Memory between steps, read here; give its next value to `update`."""
+    def state(self, name: str, type: Type, initial: float = 0.0, tensor: str | None = None) -> Value:
+        """Memory between steps, read here; give its next value to `update`. `tensor` names its stored start."""
         value = Value(self.unique(name), type)
-        self._states[value] = (None, initial)
+        self._states[value] = (None, initial, tensor)
         return value
 
     def update(self, state: Value, after: Value) -> None:
@@ -160,7 +160,7 @@ class Builder:
             raise ValueError(f"{state.name!r} is not a state of this graph")
         if after.type != state.type:
             raise ValueError(f"state {state.name!r} is {state.type}, its update {after.type}")
-        self._states[state] = (after, self._states[state][1])
+        self._states[state] = (after, *self._states[state][1:])
 
     @overload
     def __call__(self, op: Op, *inputs: Value | None, name: str | None = None) -> Value: ...
@@ -200,10 +200,10 @@ class Builder:
     def graph(self) -> Graph:
         """The finished graph. Raises ValueError for a state that was never updated."""
         states = []
-        for before, (after, initial) in self._states.items():
+        for before, (after, initial, tensor) in self._states.items():
             if after is None:
                 raise ValueError(f"state {before.name!r} is never updated")
-            states.append(State(before, after, initial))
+            states.append(State(before, after, initial, tensor))
         return Graph(
             self.name,
             tuple(self._inputs),
@@ -260,7 +260,7 @@ def opened(
     for value in graph.inputs:
         new[value] = b.input(value.name, resized(value.type))
     for state in graph.states:
-        new[state.before] = b.state(state.name, resized(state.before.type), state.initial)
+        new[state.before] = b.state(state.name, resized(state.before.type), state.initial, state.tensor)
     for param in graph.params:
         new[param.value] = value = Value(b.unique(param.value.name), param.value.type)
         b._params.append(Param(value, param.tensor, param.views, param.full, param.init, param.trainable))

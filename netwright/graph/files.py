@@ -29,7 +29,8 @@ def save(graph: Graph, folder: str | os.PathLike[str]) -> None:
     """Write `graph` into `folder`; only the tensors it names."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    Store({p.tensor: graph.store[p.tensor] for p in graph.params}).save(place / WEIGHTS_FILE)
+    named = [*(p.tensor for p in graph.params), *(s.tensor for s in graph.states if s.tensor is not None)]
+    Store({name: graph.store[name] for name in named}).save(place / WEIGHTS_FILE)
     write_text(place / GRAPH_FILE, to_text(graph))
 
 
@@ -94,9 +95,11 @@ def _load_folder(place: Path) -> Graph:
         graph = parse((place / GRAPH_FILE).read_text(encoding="utf-8"), store)
     except (ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{place}: damaged: {error}") from None
-    for param in graph.params:
-        if not store.has(param):
-            raise UserError(f"{place / WEIGHTS_FILE}: no tensor {param.tensor!r}, which the graph needs")
-        if store[param.tensor].shape != param.stored_type.shape:
-            raise UserError(f"{place / WEIGHTS_FILE}: tensor {param.tensor!r} has another shape than the graph says")
+    needed = [(p.tensor, p.stored_type.shape) for p in graph.params]
+    needed += [(s.tensor, s.before.shape) for s in graph.states if s.tensor is not None]
+    for tensor, shape in needed:
+        if tensor not in store:
+            raise UserError(f"{place / WEIGHTS_FILE}: no tensor {tensor!r}, which the graph needs")
+        if store[tensor].shape != shape:
+            raise UserError(f"{place / WEIGHTS_FILE}: tensor {tensor!r} has another shape than the graph says")
     return graph

@@ -82,11 +82,15 @@ class Node:
 
 @dataclass(frozen=True)
 class State:
-    """Memory between steps: `before` is read, `after` is what it becomes; starts as `initial` everywhere."""
+    """Memory between steps: `before` is read, `after` is what it becomes.
+
+    It starts as the stored `tensor`, or, where that is None, as `initial` everywhere.
+    """
 
     before: Value
     after: Value
     initial: float = 0.0
+    tensor: str | None = None
 
     @property
     def name(self) -> str:
@@ -115,7 +119,7 @@ class Graph:
             lines.append(str(value.type))
         for state in self.states:
             numbers[state.before] = len(numbers)
-            lines.append(f"s{state.before.type}{state.initial}")
+            lines.append(f"s{state.before.type}{state.initial if state.tensor is None else 'stored'}")
         tensors: dict[str, int] = {}
         for param in self.params:
             numbers[param.value] = len(numbers)
@@ -130,10 +134,11 @@ class Graph:
 
     @cached_property
     def content_hash(self) -> str:
-        """Structure plus the bytes of every parameter. Raises KeyError where a tensor is missing."""
+        """Structure plus the bytes of every parameter and stored start. Raises KeyError where a tensor is missing."""
         digest = hashlib.blake2b(self.structure_hash.encode(), digest_size=16)
-        for param in self.params:
-            array = np.ascontiguousarray(self.store.read(param))
+        starts = [self.store[s.tensor] for s in self.states if s.tensor is not None]
+        for array in (*(self.store.read(p) for p in self.params), *starts):
+            array = np.ascontiguousarray(array)
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()

@@ -27,6 +27,7 @@ class Op:
     name: ClassVar[str] = "op"
     is_view: ClassVar[bool] = False  # the result is the operand's bytes, read otherwise
     in_place: ClassVar[bool] = False  # element i of the result needs element i of the operands only
+    updates: ClassVar[tuple[int, ...]] = ()  # result i may be written over operand updates[i] when that is its state
     training_differs: ClassVar[bool] = False  # batch norm, dropout: `torch_training` replaces `torch` while training
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Value
+from .graph import Graph, State, Value
 from .types import DTYPES, Type
 
 
@@ -27,9 +27,7 @@ class Runner:
 
     def reset(self) -> None:
         """Back to the initial state."""
-        self.states = {
-            s.name: np.full(s.before.shape, s.initial, DTYPES[s.before.dtype]) for s in self.graph.states
-        }
+        self.states = {s.name: start(self.graph, s) for s in self.graph.states}
 
     def step(self, *arrays: Any) -> tuple[np.ndarray, ...]:
         """Run one step and advance the states. Raises ValueError for a wrong count, shape or dtype."""
@@ -72,6 +70,13 @@ class Runner:
         for state in graph.states:
             self.states[state.name] = values[state.after]
         return tuple(np.asarray(values[v]) for v in graph.outputs), values
+
+
+def start(graph: Graph, state: State) -> np.ndarray:
+    """What a state is before the first step. Raises KeyError where its stored start is missing."""
+    if state.tensor is not None:
+        return graph.store[state.tensor]
+    return np.full(state.before.shape, state.initial, DTYPES[state.before.dtype])
 
 
 def checked(name: str, type: Type, array: Any) -> np.ndarray:

@@ -35,7 +35,9 @@ def to_text(graph: Graph) -> str:
     """One line a value or node; types and MACs of results are comments."""
     lines = [f"graph {json.dumps(graph.name)}"]
     lines += [f"input {_name(v.name)}: {v.type}" for v in graph.inputs]
-    lines += [f"state {_name(s.name)}: {s.before.type} initial={s.initial!r}" for s in graph.states]
+    for s in graph.states:
+        start = f"initial={s.initial!r}" if s.tensor is None else f"tensor={json.dumps(s.tensor)}"
+        lines.append(f"state {_name(s.name)}: {s.before.type} {start}")
     for param in graph.params:
         extra = ""
         if param.tensor != param.value.name:
@@ -84,8 +86,9 @@ def _parse_line(b: Builder, values: dict[str, Value], line: str) -> None:
         values[name] = b.input(name, parse_type(text.lstrip(": ")))
     elif keyword == "state":
         name, text = _split_name(rest)
-        type_text, _, initial = text.lstrip(": ").partition(" initial=")
-        values[name] = b.state(name, parse_type(type_text), float(initial or 0))
+        type_text, _, options = text.lstrip(": ").partition(" ")
+        found = _keywords(options)
+        values[name] = b.state(name, parse_type(type_text), float(found.get("initial", 0)), found.get("tensor"))
     elif keyword == "param":
         name, text = _split_name(rest)
         values[name] = _parse_param(b, name, text.lstrip(": "))

@@ -338,4 +338,38 @@ def _front_end() -> list[Case]:
     ]
 
 
-CASES = [*_elementwise(), *_binary(), *_layers(), *_pool(), *_reductions(), *_moves(), *_quantised(), *_front_end()]
+def _training() -> list[Case]:
+    """Training on the device; tests/train_on_device holds gradients and updates against torch."""
+    a, c, out = Quant(0.02, 3), Quant(0.05, -7), Quant(0.04, 5)
+    image, g, pooled = int8(1, 7, 6, 4), real(1, 4, 6, 6), real(1, 4, 3, 4)
+    trained, fixed = int8(6, 3, 3, 1), int8(6, 3, 3, 3)
+    scales, bias = real(6, low=0.001, high=0.02), rng.integers(-2000, 2000, 6).astype(np.int32)
+    geometry = ((2, 1), (1, 1, 1, 1))
+    only = {"gradient": False, "torch": False, "onnx": False}
+    return [
+        Case(ops.QTrainedConv(*geometry, x=a, out=out, low=5), (image, trained, fixed, scales, bias), (a,), **only),
+        Case(ops.QTrainedConv(*geometry, x=a, out=out, mask=False), (image, None, int8(6, 3, 3, 4), scales, bias), (a,), **only),
+        Case(ops.QMaskedAdd(a, c, out), (image, int8(1, 7, 6, 4)), (a, c), **only),
+        Case(ops.QMaskedMean((1, 2), False, a, c), (image,), (a,), **only),
+        Case(ops.QClipGradient(), (g, rng.integers(0, 256, 18).astype(np.uint8), scales), **only),
+        Case(ops.QClipGradient(), (g, None, real(1)), **only),
+        Case(ops.QConvInputGradient(*geometry, size=(7, 6)), (g, trained, fixed), **only),
+        Case(ops.QConvWeightGradient(*geometry, kernel=(3, 3), x=a), (image, g), (a,), **only),
+        Case(ops.QBiasGradient(), (g,), **only),
+        Case(ops.QAveragePoolGradient((2, 2), (1, 0, 1, 1), kernel=(3, 2), size=(7, 6)), (pooled,), **only),
+        Case(ops.QMaxPoolGradient((2, 2), (1, 0, 1, 1), kernel=(3, 2)), (image, pooled), (a,), **only),
+        Case(ops.QWeightUpdate(), (trained, int8(6, 3, 3, 1), real(6, 3, 3, 1), scales), **only),
+        Case(ops.QWeightUpdate(), (trained, None, real(6, 3, 3, 1), scales), **only),
+        Case(ops.QBiasUpdate(), (bias, real(6), scales), **only),
+        Case(
+            ops.QConvWeightStep(*geometry, kernel=(3, 3), x=a),
+            (int8(6, 3, 3, 4), int8(6, 3, 3, 4).astype(np.int16), image, g, scales), (None, None, a), **only,
+        ),
+        Case(ops.QCrossEntropy(a), (int8(1, 5), np.array([2], np.int32)), (a,), **only),
+    ]
+
+
+CASES = [
+    *_elementwise(), *_binary(), *_layers(), *_pool(), *_reductions(), *_moves(), *_quantised(), *_front_end(),
+    *_training(),
+]  # fmt: skip

@@ -17,9 +17,12 @@ import pkgutil
 
 from . import emitters
 from .prepare import arranged, prepared
-from .source import CSource, Layer, emits, generate, planned, reordered, supported
+from .source import CSource, Layer, emits, generate, least_bytes, planned, planned_entries, reordered, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
-__all__ = ["CSource", "Layer", "arranged", "emits", "generate", "planned", "reordered", "prepared", "supported"]
+__all__ = [
+    "CSource", "Layer", "arranged", "emits", "generate", "least_bytes", "planned", "planned_entries", "prepared",
+    "reordered", "supported",
+]  # fmt: skip

@@ -49,12 +49,13 @@ def _own_ends(graph: Graph) -> Graph:
 
     The program copies next states over states one after the other, and gives outputs where they lie.
     """
+    kept = {s.before for s in graph.states if s.after is s.before}  # never written: no copy
     given = {*graph.inputs, *(s.before for s in graph.states), *graph.param_of}
     views = dict.fromkeys(given)
     for node in graph.nodes:  # a reshape lies where its source does
         if isinstance(node.op, Reshape) and node.inputs[0] in views:
             views.update(dict.fromkeys(node.outputs))
-    ends = [*graph.outputs, *(s.after for s in graph.states)]
+    ends = [*graph.outputs, *(s.after for s in graph.states if s.after not in kept)]
     if not any(v in views for v in ends):
         return graph
     b, new = _copied(graph)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from netwright.compile import schedule
-from netwright.compile.memory import Plan, plan
+from netwright.compile.memory import Plan, Region, least, plan, shared_states
 from netwright.errors import UserError
-from netwright.graph import Graph, Node, Op, State, Value, by_signature
+from netwright.graph import Graph, Node, Op, State, Type, Value, by_signature
 
 from .names import Names, comment, identifier
 
@@ -64,6 +64,7 @@ class CSource:
     arena_bytes: int
     layers: tuple[Layer, ...]
     graphs: dict[str, Graph] = field(default_factory=dict)
+    states: dict[str, Type] = field(default_factory=dict)  # in the order of the C function that says where they lie
 
 
 def emits(*ops: type[Op]) -> Callable[[Emitter], Emitter]:
@@ -87,11 +88,29 @@ def scratch(*ops: type[Op]) -> Callable[[Callable[[Node], int]], Callable[[Node]
     return register
 
 
-def planned(graph: Graph) -> Plan:
-    """The arena as the generated C uses it: tensors, and the kernels' working memory."""
+def planned(graph: Graph, shared: Mapping[str, Region] | None = None) -> Plan:
+    """The arena as the generated C uses it: tensors, and the kernels' working memory; `shared` as for `plan`."""
     from .overlap import overlap
 
-    return plan(graph, _scratch_bytes, overlap)
+    return plan(graph, _scratch_bytes, overlap, shared)
+
+
+def least_bytes(graph: Graph) -> int:
+    """What no plan of this graph as C goes below; much quicker than a plan."""
+    from .overlap import overlap
+
+    return least(graph, _scratch_bytes, overlap)
+
+
+def planned_entries(entries: Mapping[str, Graph]) -> dict[str, Plan]:
+    """The plans of entries that share one arena and, by name, their states. Raises UserError where those differ."""
+    if len(entries) == 1:
+        return {entry: planned(graph) for entry, graph in entries.items()}
+    try:
+        regions = shared_states(entries.values())
+    except ValueError as error:
+        raise UserError(f"these entries cannot be one program: {error}") from None
+    return {entry: planned(graph, regions) for entry, graph in entries.items()}
 
 
 def reordered(graph: Graph) -> Graph:
@@ -115,9 +134,12 @@ def supported(op: Op) -> bool:
 class Writer:
     """Collects the constants of one program; emitters ask it for arrays by name."""
 
-    def __init__(self, graph: Graph, names: Names, constants: dict[str, str], where: Plan) -> None:
+    def __init__(
+        self, graph: Graph, names: Names, constants: dict[str, str], where: Plan, known: dict[str, str] | None = None
+    ) -> None:
         self.graph = graph
         self.names = names
+        self.known = known if known is not None else {}  # definition, but for the name -> identifier
         self.constants = constants  # identifier -> definition
         self.helpers: dict[str, str] = {}
         self.where = where
@@ -167,9 +189,12 @@ class Writer:
             + ",\n    ".join(rows)
             + "\n};"
         )
-        chosen = self.names.unique(name)
         attribute = " __attribute__((aligned(4)))" if aligned else ""
-        self.constants[chosen] = f"static const {ctype}{attribute} {chosen}{body}"
+        definition = f"static const {ctype}{attribute} @{body}"
+        if definition in self.known:
+            return self.known[definition]
+        chosen = self.known[definition] = self.names.unique(name)
+        self.constants[chosen] = definition.replace("@", chosen, 1)
         return chosen
 
 
@@ -192,7 +217,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     names = Names()
     if taken := {*_SHORT} & set(entries):
         raise UserError(f"entry {min(taken)!r}: its name is a function's of every program; choose another")
-    for reserved in (program, "arena", *[f"{program}_{e}" for e in (*_SHORT, *entries)]):
+    for reserved in (program, "arena", f"{program}_state", *[f"{program}_{e}" for e in (*_SHORT, *entries)]):
         names.unique(reserved)
     constants: dict[str, str] = {}
     functions: list[str] = []
@@ -200,11 +225,11 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     bodies: list[str] = []
     layers: list[Layer] = []
     headers: set[str] = set()
-    plans = {entry: planned(graph) for entry, graph in entries.items()}
-    if len(entries) > 1 and any(g.states for g in entries.values()):
-        raise UserError("entries with states cannot share an arena yet: compile them as separate programs")
+    plans = planned_entries(entries)
+    starts: dict[str, str] = {}  # state -> the constant it starts from
+    known: dict[str, str] = {}
     for entry, graph in entries.items():
-        writer = Writer(graph, names, constants, plans[entry])
+        writer = Writer(graph, names, constants, plans[entry], known)
         calls = []
         for index, node in enumerate(graph.nodes):
             if node.op.is_view or node in plans[entry].free:
@@ -230,9 +255,15 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
                 )
             )
         helpers.update(writer.helpers)
-        bodies.append(_entry(program, entry, graph, plans[entry], calls))
+        for state in graph.states:
+            if state.tensor is not None and state.name not in starts:
+                starts[state.name] = writer.constant(f"{state.name}_start", graph.store[state.tensor])
+        bodies.append(_entry(program, entry, graph, plans[entry], calls, starts))
     arena = max((p.bytes for p in plans.values()), default=0)
-    header = _header(program, entries, arena)
+    states = {s.name: (s.before.type, plans[e].at[s.before]) for e, g in entries.items() for s in g.states}
+    if states:
+        bodies.append(_states(program, states))
+    header = _header(program, entries, arena, states)
     headers.add("base.h")
     includes = "".join(f'#include "{h}"\n' for h in sorted(headers))
     source = (
@@ -243,7 +274,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     )
     files = {f"{program}.h": header, f"{program}.c": source}
     files.update(_kernel_files(headers))
-    return CSource(program, files, plans, arena, tuple(layers), dict(entries))
+    return CSource(program, files, plans, arena, tuple(layers), dict(entries), {n: t for n, (t, _) in states.items()})
 
 
 def _kernel_files(headers: set[str]) -> dict[str, str]:
@@ -290,7 +321,9 @@ def _pointer(value: Value, offset: int) -> str:
     return place if value.dtype == "int8" else f"({CTYPES[value.dtype]} *)({place})"
 
 
-def _entry(program: str, entry: str, graph: Graph, where: Plan, calls: list[str]) -> str:
+def _entry(
+    program: str, entry: str, graph: Graph, where: Plan, calls: list[str], starts: Mapping[str, str]
+) -> str:
     reads = [(f"{program}_{entry}_input", graph.inputs, ""), (f"{program}_{entry}_output", graph.outputs, "const ")]
     parts = []
     for function, values, const in reads:
@@ -304,20 +337,31 @@ def _entry(program: str, entry: str, graph: Graph, where: Plan, calls: list[str]
     copies = []
     for s in graph.states:
         target, source = where.at[s.before], where.at[s.after]
-        copies.append(
-            f"    __builtin_memcpy(arena + {target}, arena + {source}, {s.before.type.bytes}); /* {comment(s.name)} */"
-        )
+        if target != source:
+            size = s.before.type.bytes
+            copies.append(f"    __builtin_memcpy(arena + {target}, arena + {source}, {size}); /* {comment(s.name)} */")
     parts.append(f"void {program}_{entry}(void)\n{{\n" + "\n".join((*calls, *copies)) + "\n}")
-    resets = [_reset(s, where.at[s.before]) for s in graph.states]
+    resets = [_reset(s, where.at[s.before], starts.get(s.name)) for s in graph.states]
     body = "\n".join(resets) + "\n" if resets else ""
     parts.append(f"void {program}_{entry}_reset(void)\n{{\n{body}}}")
     return "\n\n".join(parts)
 
 
-def _reset(state: State, offset: int) -> str:
+def _states(program: str, states: Mapping[str, tuple[Type, int]]) -> str:
+    """A function that says where each state lies: to keep what was learnt, and to bring it back."""
+    cases = "".join(
+        f"    case {i}: return arena + {offset}; /* {comment(name)}: {type} */\n"
+        for i, (name, (type, offset)) in enumerate(states.items())
+    )
+    return f"void *{program}_state(unsigned index)\n{{\n    switch (index) {{\n{cases}    }}\n    return 0;\n}}"
+
+
+def _reset(state: State, offset: int, start: str | None) -> str:
     """A state back to its start: bytes are set at once, wider numbers one by one unless they are 0."""
     type = state.before.type
-    if state.initial == 0 or type.dtype in ("int8", "uint8", "bool"):
+    if start is not None:
+        fill = f"__builtin_memcpy(arena + {offset}, {start}, {type.bytes});"
+    elif state.initial == 0 or type.dtype in ("int8", "uint8", "bool"):
         fill = f"__builtin_memset(arena + {offset}, {int(state.initial)}, {type.bytes});"
     else:
         number = literal(state.initial if type.dtype == "float32" else int(state.initial))
@@ -326,7 +370,9 @@ def _reset(state: State, offset: int) -> str:
     return f"    {fill} /* {comment(state.name)} */"
 
 
-def _header(program: str, entries: Mapping[str, Graph], arena: int) -> str:
+def _header(
+    program: str, entries: Mapping[str, Graph], arena: int, states: Mapping[str, tuple[Type, int]]
+) -> str:
     guard = f"{program.upper()}_H"
     lines = [f"/* Generated by netwright. Everything lives in one static arena of {arena} bytes. */"]
     lines += [f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""]
@@ -356,5 +402,9 @@ def _header(program: str, entries: Mapping[str, Graph], arena: int) -> str:
         f"static inline const void *{program}_output(void) {{ return {first}_output(0); }}",
         "",
     ]
+    for i, (name, (type, _)) in enumerate(states.items()):
+        lines.append(f"/* state {i}, {comment(name)}: {type} */")
+    if states:
+        lines += [f"void *{program}_state(unsigned index); /* kept from step to step; shared by the entries */", ""]
     lines += ["#ifdef __cplusplus", "}", "#endif", ""]
     return "\n".join((*lines, "#endif", ""))

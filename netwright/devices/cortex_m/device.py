@@ -17,11 +17,12 @@ from netwright.compile import int8
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, by_signature, save
 from netwright.graph.files import write_text
+from netwright.graph.types import parse_type
 
 from ..c import CSource, arranged, generate, planned, prepared
 from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
-from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, samples
+from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
 from .board import Board
@@ -153,6 +154,7 @@ class CortexM(Device):
             "arena_bytes": source.arena_bytes,
             "compiler": version(compiler),
             "entries": entries_json(entries),
+            "states": {name: str(type) for name, type in source.states.items()},
             "layers": [vars(layer) for layer in source.layers],
         }
         try:
@@ -203,7 +205,8 @@ class CortexM(Device):
             "RAM_ORIGIN": f"{self.board.ram_origin:#010x}",
             "RAM_LENGTH": str(self._ram()),
             "ENTRIES": " ".join(
-                f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")
+                [f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")]
+                + ([f"{source.name}_state"] if source.states else [])
             ),
             "GCC_CORE": " ".join(gcc_core(self.board.core, floating)),
         }
@@ -239,6 +242,7 @@ class CortexMProgram:
             self.arena_bytes = int(manifest["arena_bytes"])
             self.compiler = str(manifest["compiler"])
             self.entries = entries_from(manifest["entries"])
+            self.states = {name: parse_type(text) for name, text in manifest.get("states", {}).items()}
             self.layers = manifest["layers"]
             floating = any(t.dtype == "float32" for e in self.entries.values() for _, t in (*e.inputs, *e.outputs))
             self.gcc_flags = gcc_core(self.board.core, floating)
@@ -314,6 +318,26 @@ class CortexMProgram:
             np.stack(rows) if rows else np.zeros((0, *type.shape[1:]), type.dtype)
             for rows, (_, type) in zip(outputs, types.outputs)
         )
+
+    def reset(self, entry: str = "infer") -> None:
+        """The states of an entry back to their start."""
+        self._entry(entry)[0].call(f"{self.program}_{entry}_reset")
+
+    def step(self, *inputs: Any, entry: str = "infer") -> tuple[np.ndarray, ...]:
+        """One step on one sample, which goes on from the present states; entries share those of one name."""
+        machine, types, places, results = self._entry(entry)
+        self._step(machine, entry, [b[0] for b in samples(inputs, types)], places, None)
+        self._check_stack(machine)
+        return tuple(
+            np.frombuffer(machine.read(address, type.bytes), type.dtype).reshape(type.shape)
+            for (_, type), address in zip(types.outputs, results)
+        )
+
+    def state(self, name: str) -> np.ndarray:
+        """A copy of a state as it is now. Raises UserError for a name that the program does not have."""
+        type = known_state(self.states, name)
+        address = self._emulator().call(f"{self.program}_state", list(self.states).index(name))
+        return np.frombuffer(self._emulator().read(address, type.bytes), type.dtype).reshape(type.shape)
 
     def _check_stack(self, machine: Unicorn) -> None:
         free = self._image.symbols["nw_stack_top"] - self.board.ram_origin - self.static_bytes()

@@ -17,10 +17,11 @@ from netwright.compile import int8
 from netwright.errors import UserError
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
+from netwright.graph.types import parse_type
 
 from ..c import arranged, generate, planned, prepared, supported
 from ..c.toolchain import ZIG, build, cache_folder, version
-from ..device import Device, Limits, Profile, Rule, Subject, Violation, samples
+from ..device import Device, Limits, Profile, Rule, Subject, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 
 LIBRARY = "program.so"
@@ -99,6 +100,7 @@ class Host(Device):
             "arena_bytes": source.arena_bytes,
             "compiler": version(),
             "entries": entries_json(entries),
+            "states": {name: str(type) for name, type in source.states.items()},
             "macs": {e: g.macs for e, g in entries.items()},
         }
         try:
@@ -124,6 +126,7 @@ class HostProgram:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             self.program = str(manifest["program"])
             self.entries = entries_from(manifest["entries"])
+            self.states = {name: parse_type(text) for name, text in manifest.get("states", {}).items()}
             self._arena = int(manifest["arena_bytes"])
             self._macs = dict(manifest["macs"])
             self._compiler = str(manifest["compiler"])
@@ -155,11 +158,35 @@ class HostProgram:
             if index and not stream:
                 reset()
             for batch, place in zip(batches, places):
-                ctypes.memmove(place, batch[index].ctypes.data, batch[index].nbytes)
+                ctypes.memmove(place, batch[index:].ctypes.data, batch[index].nbytes)
             step()
             for output, place, (_, type) in zip(outputs, results, types.outputs):
                 ctypes.memmove(output[index : index + 1].ctypes.data, place, type.bytes)
         return tuple(outputs)
+
+    def reset(self, entry: str = "infer") -> None:
+        """The states of an entry back to their start."""
+        self._functions(entry)[1]()
+
+    def step(self, *inputs: Any, entry: str = "infer") -> tuple[np.ndarray, ...]:
+        """One step on one sample, which goes on from the present states; entries share those of one name."""
+        step, _, places, results = self._functions(entry)
+        types = self.entries[entry]
+        for batch, place in zip(samples(inputs, types), places):
+            ctypes.memmove(place, batch.ctypes.data, batch[0].nbytes)
+        step()
+        outputs = tuple(np.zeros(type.shape, type.dtype) for _, type in types.outputs)
+        for output, place, (_, type) in zip(outputs, results, types.outputs):
+            ctypes.memmove(output.ctypes.data, place, type.bytes)
+        return outputs
+
+    def state(self, name: str) -> np.ndarray:
+        """A copy of a state as it is now. Raises UserError for a name that the program does not have."""
+        place, type = getattr(self._library, f"{self.program}_state"), known_state(self.states, name)
+        place.restype = ctypes.c_void_p
+        array = np.zeros(type.shape, type.dtype)
+        ctypes.memmove(array.ctypes.data, place(list(self.states).index(name)), type.bytes)
+        return array
 
     def update_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Weights are constants of the library: compile again instead (UserError)."""

@@ -71,6 +71,8 @@ class TorchGraph(nn.Module):
         for state in graph.states:
             if states is not None and state.name in states:
                 values[state.before] = states[state.name]
+            elif state.tensor is not None:
+                values[state.before] = torch.from_numpy(np.array(graph.store[state.tensor])).to(inputs[0].device)
             else:
                 shape = state.before.shape
                 shape = (batch, *shape[1:]) if shape[:1] == (1,) else shape

@@ -9,12 +9,18 @@ typedef struct {
 } nw_operand;
 
 /* both operands get 20 bits of headroom and a common scale; `sign` is 1 to add, -1 to subtract */
-NW_INLINE int8_t nw_sum(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
-                        int32_t sign, int32_t low, int32_t high)
+NW_INLINE int32_t nw_wide_sum(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
+                              int32_t sign)
 {
     const int32_t left = nw_scale((a - x.zero) * (1 << 20), x.multiplier, x.shift);
     const int32_t right = nw_scale((b - y.zero) * (1 << 20), y.multiplier, y.shift);
-    return nw_finish(left + sign * right, out.multiplier, out.shift, out.zero, low, high);
+    return nw_scale(left + sign * right, out.multiplier, out.shift) + out.zero;
+}
+
+NW_INLINE int8_t nw_sum(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
+                        int32_t sign, int32_t low, int32_t high)
+{
+    return nw_clamp(nw_wide_sum(a, b, x, y, out, sign), low, high);
 }
 
 NW_INLINE int8_t nw_product(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
