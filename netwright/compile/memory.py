@@ -50,6 +50,7 @@ class Plan:
     at: dict[Value, int] = field(default_factory=dict)  # value -> offset
     scratch: dict[Node, int] = field(default_factory=dict)  # node -> offset of its scratch
     backward: frozenset[Node] = frozenset()  # nodes that must compute their last pixels first
+    outside: frozenset[Value] = frozenset()  # inputs that lie in memory of their own
     free: frozenset[Node] = frozenset()  # slices and concatenations that lie where they are wanted: nothing to move
 
     def live(self, step: int) -> int:
@@ -80,15 +81,17 @@ def plan(
     scratch: Callable[[Node], int] | None = None,
     overlap: Callable[[Node], Overlap | None] | None = None,
     shared: Mapping[str, Region] | None = None,
+    outside: frozenset[Value] = frozenset(),
     work: int = WORK,
 ) -> Plan:
     """Plan the inputs, states, activations and outputs of one graph; step i is node i, inputs are born at step 0.
 
     `scratch(node)` gives the bytes of working memory a kernel needs beside its tensors, `overlap(node)` how its result
     may lie over its first input. `shared` (see `shared_states`) has the places of states that several graphs hold in
-    common; they come first, and everything else lies behind them. `work` bounds the search for offsets.
+    common; they come first, and everything else lies behind them. Inputs that are `outside` have no place in the arena:
+    they are read where they are. `work` bounds the search for offsets.
     """
-    lying = _buffers(graph, scratch)
+    lying = _buffers(graph, scratch, outside)
     buffers, inside = lying.buffers, lying.inside
     pairs = _pairs(graph, lying, overlap)
     gaps = _gaps(buffers, pairs)
@@ -103,7 +106,7 @@ def plan(
         and offsets[made] != offsets[source] + buffers[source].bytes
         and not (gaps[made, source].same and offsets[made] == offsets[source])
     )
-    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward, frozenset(lying.free))
+    return Plan(total, bound, tuple(buffers), tuple(offsets), at, where, backward, outside, frozenset(lying.free))
 
 
 class _Lying(NamedTuple):
@@ -198,10 +201,12 @@ def _placed(
     return merged, base + total, base + bound
 
 
-def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
+def _buffers(
+    graph: Graph, scratch: Callable[[Node], int] | None, outside: frozenset[Value] = frozenset()
+) -> _Lying:
     steps = len(graph.nodes)
     end = steps  # outputs and states outlive the last node, so nothing may be written over them there
-    stored = graph.param_of
+    stored = {**graph.param_of, **dict.fromkeys(outside)}  # what lies elsewhere
     last: dict[Value, int] = {}
     for index, node in enumerate(graph.nodes):
         for v in node.inputs:
@@ -232,7 +237,8 @@ def _buffers(graph: Graph, scratch: Callable[[Node], int] | None) -> _Lying:
             inside[v] = offset
 
     for v in graph.inputs:
-        born(v, 0)
+        if v not in outside:
+            born(v, 0)
     for s in graph.states:
         born(s.before, 0)
     for index, node in enumerate(graph.nodes):

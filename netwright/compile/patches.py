@@ -12,6 +12,7 @@ are computed twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -21,12 +22,14 @@ from netwright.graph import Builder, Graph, Node, Value
 from netwright.graph.builder import copy_node, opened
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
+from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import TO_END, Concat, Slice
 
 from . import dead
 from .memory import Plan
 
 MOST_BANDS = 8  # of a stage that is chosen
+PLANS = 60  # schedules whose memory is planned, where many are possible
 Rows = tuple[int, int]  # first, and one beyond the last
 
 
@@ -38,6 +41,17 @@ class Stage(NamedTuple):
     bands: int
 
 
+def parse_stages(text: str) -> tuple[Stage, ...]:
+    """`0-5:4,6-16:2`: layers 0 to 5 in four bands, then 6 to 16 in two. Raises UserError for anything else."""
+    stages = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)-(\d+):(\d+)\s*", part)
+        if found is None or int(found[1]) > int(found[2]):
+            raise UserError(f"patches are auto, none, or FIRST-LAST:BANDS such as 0-5:4,6-16:2, not {text!r}")
+        stages.append(Stage(int(found[1]), int(found[2]), int(found[3])))
+    return tuple(stages)
+
+
 def apply(graph: Graph, stages: tuple[Stage, ...]) -> Graph:
     """The graph with these stages, in order and apart from one another, computed in bands of rows.
 
@@ -46,6 +60,8 @@ def apply(graph: Graph, stages: tuple[Stage, ...]) -> Graph:
     b, new = opened(graph)
     done = 0
     for stage in sorted(stages):
+        if stage.last >= len(graph.nodes):
+            raise UserError(f"{graph.name} has layers 0 to {len(graph.nodes) - 1}, no layer {stage.last} to patch")
         if stage.first < done:
             raise UserError(f"patch stages {stages} overlap: let each begin after the one before it")
         for node in graph.nodes[done : stage.first]:
@@ -92,7 +108,8 @@ def by_rows(node: Node, graph: Graph) -> bool:
     stored = [v for v in node.inputs if v in graph.param_of and v is not None]
     if any(v.shape[-3:-1] not in ((), (1, 1)) for v in stored):
         return False  # a constant that differs from row to row
-    return node.op.in_place and all(v.shape == y.shape for v in node.inputs if v is not None and v not in stored)
+    alone = node.op.in_place or isinstance(node.op, (Quantise, Dequantise))
+    return alone and all(v.shape == y.shape for v in node.inputs if v is not None and v not in stored)
 
 
 def needed(node: Node, rows: Rows, v: Value) -> Rows:
@@ -114,16 +131,7 @@ def _banded(b: Builder, new: dict[Value, Value], graph: Graph, stage: Stage) -> 
             f"{result.name} has {height} rows, which {stage.bands} bands cannot tile: give from 2 to {height}"
         )
     tiles = []
-    for band in range(stage.bands):
-        want = {result: (height * band // stage.bands, height * (band + 1) // stage.bands)}
-        for node in reversed(nodes):
-            rows = want[node.output]
-            for v in node.inputs:
-                if v is None or v in graph.param_of:
-                    continue
-                more = needed(node, rows, v)
-                before = want.get(v, more)
-                want[v] = min(before[0], more[0]), max(before[1], more[1])
+    for band, want in enumerate(_wanted(graph, nodes, stage.bands)):
         tile = {source: (_rows(b, new[source], want[source], source.shape[1]), want[source])}
         with b.scope(f"band{band}"):
             for node in nodes:
@@ -199,40 +207,95 @@ def cuts(graph: Graph) -> list[int]:
 def choose(graph: Graph, limit: int, plan: Callable[[Graph], Plan]) -> tuple[Stage, ...]:
     """The stages with the fewest extra MACs for which `plan` needs at most `limit` bytes; () where none are needed.
 
-    One stage first, then a second one behind it. Raises UserError where none suffices, naming the least that was found.
+    One stage from the input on, or a second one behind it. Where none fits, those that need least of the PLANS with the
+    best prospects.
     """
-    if plan(graph).bytes <= limit:
+    whole = plan(graph)
+    if whole.bytes <= limit:
         return ()
-    places = cuts(graph)
-    best: tuple[int, tuple[Stage, ...]] | None = None
-    least = plan(graph).bytes
-    for stages in _candidates(graph, places):
-        banded = apply(graph, stages)
-        if best is not None and banded.macs >= best[0]:
-            continue
-        size = plan(banded).bytes
-        least = min(least, size)
+    room = limit + limit // 10  # prospects are estimates
+    prospects = sorted(_prospects(graph, whole), key=lambda p: (max(0, p.bytes - room), p.macs))
+    chosen: tuple[Stage, ...] = ()
+    least = whole.bytes
+    for prospect in prospects[:PLANS]:
+        size = plan(apply(graph, prospect.stages)).bytes
+        if size < least:
+            chosen, least = prospect.stages, size
         if size <= limit:
-            best = banded.macs, stages
-    if best is None:
-        raise UserError(
-            f"{graph.name} needs {least:,} B of arena even in patches, {least - limit:,} B more than the {limit:,} B "
-            "there are: make the input smaller, or use a device with more RAM"
-        )
-    return best[1]
+            break
+    return chosen
 
 
-def _candidates(graph: Graph, places: list[int]) -> Iterator[tuple[Stage, ...]]:
-    """Schedules worth a plan: one stage from the input on, and two that follow each other."""
-    singles = [
-        Stage(0, last - 1, bands)
-        for last in places[1:]
-        for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1)
-    ]
-    for stage in singles:
-        yield (stage,)
-    for stage in singles:
+class _Prospect(NamedTuple):
+    """What a schedule would cost at the least."""
+
+    bytes: int
+    macs: int
+    stages: tuple[Stage, ...]
+
+
+def _prospects(graph: Graph, whole: Plan) -> Iterator[_Prospect]:
+    """Schedules of one stage from the input on, and of two that follow each other."""
+    places = cuts(graph)
+    live = [whole.live(step) for step in range(len(graph.nodes))]
+
+    def rest(first: int) -> int:
+        return max(live[first:], default=0)
+
+    known: dict[Stage, tuple[int, int]] = {}
+
+    def estimate(stage: Stage) -> tuple[int, int]:
+        if stage not in known:
+            known[stage] = _estimate(graph, stage, whole.outside)
+        return known[stage]
+
+    singles = []
+    for last in places[1:]:
+        for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1):
+            stage = Stage(0, last - 1, bands)
+            size, macs = estimate(stage)
+            singles.append((stage, size, macs))
+            yield _Prospect(max(size, rest(last)), macs, (stage,))
+    for stage, size, macs in singles:
         for last in places:
-            if last > stage.last + 1:
-                for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1):
-                    yield stage, Stage(stage.last + 1, last - 1, bands)
+            if last <= stage.last + 1:
+                continue
+            for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1):
+                second = Stage(stage.last + 1, last - 1, bands)
+                further, more = estimate(second)
+                yield _Prospect(max(size, further, rest(last)), macs + more, (stage, second))
+
+
+def _estimate(graph: Graph, stage: Stage, outside: frozenset[Value]) -> tuple[int, int]:
+    """Bytes that a stage takes at the least, and the MACs that it computes twice: tiles against whole layers."""
+    nodes = graph.nodes[stage.first : stage.last + 1]
+    source, result = nodes[0].inputs[0], nodes[-1].output
+    assert source is not None
+    kept = result.type.bytes + (0 if source in outside else source.type.bytes)
+    size = macs = 0
+    for want in _wanted(graph, nodes, stage.bands):
+        for node in nodes:
+            x, y = node.inputs[0], node.output
+            assert x is not None
+            rows = [(v.type.bytes // v.shape[1]) * (want[v][1] - want[v][0]) for v in (x, y)]
+            macs += node.macs // y.shape[1] * (want[y][1] - want[y][0])
+            own = (0 if x is source and source not in outside else rows[0], 0 if y is result else rows[1])
+            size = max(size, kept + max(own))
+    return size, macs - sum(n.macs for n in nodes)
+
+
+def _wanted(graph: Graph, nodes: tuple[Node, ...], bands: int) -> Iterator[dict[Value, Rows]]:
+    """For each band the rows of every value that it needs."""
+    result = nodes[-1].output
+    height = result.shape[1]
+    for band in range(bands):
+        want = {result: (height * band // bands, height * (band + 1) // bands)}
+        for node in reversed(nodes):
+            rows = want[node.output]
+            for v in node.inputs:
+                if v is None or v in graph.param_of:
+                    continue
+                more = needed(node, rows, v)
+                before = want.get(v, more)
+                want[v] = min(before[0], more[0]), max(before[1], more[1])
+        yield want

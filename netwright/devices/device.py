@@ -170,6 +170,9 @@ class Program(Protocol):
         ...
 
 
+_Key = tuple[tuple[str, str], ...]  # options
+
+
 class Device:
     """Base of all devices. Subclasses set `rules` and write `lower`, `_cost` and `compile`."""
 
@@ -178,8 +181,8 @@ class Device:
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
         self.limits = limits
-        self._costs: WeakKeyDictionary[Graph, Profile] = WeakKeyDictionary()
-        self._lowered: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
+        self._costs: WeakKeyDictionary[Graph, dict[_Key, Profile]] = WeakKeyDictionary()
+        self._lowered: WeakKeyDictionary[Graph, dict[_Key, Graph]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in ("_costs", "_lowered")}
@@ -187,25 +190,29 @@ class Device:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _costs=WeakKeyDictionary(), _lowered=WeakKeyDictionary())
 
-    def lower(self, graph: Graph) -> Graph:
+    def lower(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
         """The network in the form this device executes. Raises UserError naming what has no such form."""
         raise NotImplementedError
 
-    def lowered(self, graph: Graph) -> Graph:
+    def lowered(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
         """`lower`, remembered while the graph lives."""
-        made = self._lowered.get(graph)
+        known = self._lowered.setdefault(graph, {})
+        key = _key(options)
+        made = known.get(key)
         if made is None:
-            made = self._lowered[graph] = self.lower(graph)
+            made = known[key] = self.lower(graph, options)
         return made
 
-    def _cost(self, lowered: Graph) -> Profile:
+    def _cost(self, lowered: Graph, options: Mapping[str, Any] | None = None) -> Profile:
         raise NotImplementedError
 
     def cost(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Profile:
         """A fast model of what `compile` and `run` would measure; `measured` is False."""
-        cost = self._costs.get(graph)
+        known = self._costs.setdefault(graph, {})
+        key = _key(options)
+        cost = known.get(key)
         if cost is None:
-            cost = self._costs[graph] = self._cost(self.lowered(graph))
+            cost = known[key] = self._cost(self.lowered(graph, options), options)
         return cost
 
     def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
@@ -218,7 +225,7 @@ class Device:
         broken = self.refused(graph, options)
         if broken:
             return broken
-        subject = Subject(graph, self.limits, self.lowered(graph), self.cost(graph, options), options or {})
+        subject = Subject(graph, self.limits, self.lowered(graph, options), self.cost(graph, options), options or {})
         return [v for rule in self.rules if rule.phase == "program" for v in rule.check(subject)]
 
     def compile(
@@ -249,6 +256,10 @@ def known_state(states: Mapping[str, Type], name: str) -> Type:
     if name not in states:
         raise UserError(f"the program has no state {name!r}{nearest(name, states)}")
     return states[name]
+
+
+def _key(options: Mapping[str, Any] | None) -> _Key:
+    return tuple(sorted((name, str(value)) for name, value in options.items())) if options else ()
 
 
 def samples(inputs: tuple[Any, ...], entry: Entry) -> list[np.ndarray]:

@@ -16,13 +16,13 @@ import importlib
 import pkgutil
 
 from . import emitters
-from .prepare import arranged, prepared
+from .prepare import arranged, outside, prepared
 from .source import CSource, Layer, emits, generate, least_bytes, planned, planned_entries, reordered, supported
 
 for _module in pkgutil.iter_modules(emitters.__path__):
     importlib.import_module(f"{emitters.__name__}.{_module.name}")
 
 __all__ = [
-    "CSource", "Layer", "arranged", "emits", "generate", "least_bytes", "planned", "planned_entries", "prepared",
-    "reordered", "supported",
+    "CSource", "Layer", "arranged", "emits", "generate", "least_bytes", "outside", "planned", "planned_entries",
+    "prepared", "reordered", "supported",
 ]  # fmt: skip

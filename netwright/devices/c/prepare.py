@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from netwright.compile import batchnorm, constants, dead, pads
+from netwright.compile import batchnorm, constants, dead, pads, patches
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
 from netwright.graph.ops.shape import Expand, Reshape
 
 from ..manifest import is_float
-from .source import CTYPES, reordered, supported
+from .source import CTYPES, planned, reordered, supported
 
 
-def prepared(graph: Graph) -> Graph:
+def prepared(graph: Graph, options: Mapping[str, Any] | None = None, arena: int | None = None) -> Graph:
     """The graph that `generate` writes: same inputs, outputs and states, results equal to rounding.
 
-    An integer graph keeps its arithmetic to the bit: constants are folded and padding taken in. Of a float graph
+    An integer graph keeps its arithmetic to the bit: constants are folded and it is `arranged`. Of a float graph
     composites that no C can be written for whole are expanded, batch norms folded into the layer before them, weights
     fixed and everything that depends on them alone worked out. Raises UserError for float weights without contents, for
     a dtype that C here does not have and for an op without C, naming the node.
     """
     if not is_float(graph):
-        return _own_ends(arranged(constants.fold(graph)))
+        return _own_ends(arranged(constants.fold(graph), options, arena))
     for param in graph.params:
         if not graph.store.has(param):
             raise UserError(f"{param.tensor} has no contents: load or train the weights before compiling {graph.name}")
@@ -39,9 +41,30 @@ def prepared(graph: Graph) -> Graph:
     return ready
 
 
-def arranged(graph: Graph) -> Graph:
-    """An integer graph with padding taken in, in the order that needs least memory."""
-    return reordered(pads.fold(graph))
+def arranged(graph: Graph, options: Mapping[str, Any] | None = None, arena: int | None = None) -> Graph:
+    """An integer graph with padding taken in, in the order that needs least memory, and patched as `options` say.
+
+    `options["patches"]`: `none`; `auto`, which takes the fewest extra MACs that bring the plan down to `arena` bytes,
+    where it is above them, or as near to them as patches bring it; or stages as `parse_stages` reads them.
+    `options["input"]`: `arena` or `outside`. Raises UserError for stages that cannot be tiled.
+    """
+    graph = reordered(pads.fold(graph))
+    wanted = str((options or {}).get("patches", "none"))
+    if wanted == "none" or (wanted == "auto" and arena is None):
+        return graph
+    if wanted != "auto":
+        return patches.apply(graph, patches.parse_stages(wanted))
+    assert arena is not None
+    stages = patches.choose(graph, arena, lambda g: planned(g, outside=outside(g, options)))
+    return patches.apply(graph, stages) if stages else graph
+
+
+def outside(graph: Graph, options: Mapping[str, Any] | None) -> frozenset[Value]:
+    """The inputs that these options keep outside the arena. Raises UserError for an unknown place."""
+    place = (options or {}).get("input", "arena")
+    if place not in ("arena", "outside"):
+        raise UserError(f"an input lies in the arena or outside, not {place!r}")
+    return frozenset(graph.inputs) if place == "outside" else frozenset()
 
 
 def _own_ends(graph: Graph) -> Graph:

@@ -88,11 +88,21 @@ def scratch(*ops: type[Op]) -> Callable[[Callable[[Node], int]], Callable[[Node]
     return register
 
 
-def planned(graph: Graph, shared: Mapping[str, Region] | None = None) -> Plan:
-    """The arena as the generated C uses it: tensors, and the kernels' working memory; `shared` as for `plan`."""
+def planned(
+    graph: Graph, shared: Mapping[str, Region] | None = None, outside: frozenset[Value] = frozenset()
+) -> Plan:
+    """The arena as the generated C uses it: tensors, and the kernels' working memory.
+
+    `shared` and `outside` as for `plan`. Raises UserError for an input outside that a view shows.
+    """
     from .overlap import overlap
 
-    return plan(graph, _scratch_bytes, overlap, shared)
+    for node in graph.nodes:
+        if node.op.is_view and node.inputs[0] in outside:
+            raise UserError(
+                f"{node.name} shows input {node.inputs[0]} in another shape, so that it cannot lie outside the arena"
+            )
+    return plan(graph, _scratch_bytes, overlap, shared, outside)
 
 
 def least_bytes(graph: Graph) -> int:
@@ -102,15 +112,22 @@ def least_bytes(graph: Graph) -> int:
     return least(graph, _scratch_bytes, overlap)
 
 
-def planned_entries(entries: Mapping[str, Graph]) -> dict[str, Plan]:
-    """The plans of entries that share one arena and, by name, their states. Raises UserError where those differ."""
+def planned_entries(entries: Mapping[str, Graph], outside: bool = False) -> dict[str, Plan]:
+    """The plans of entries that share one arena and, by name, their states; the inputs lie in it or `outside`.
+
+    Raises UserError where entries differ about a state.
+    """
+
+    def apart(graph: Graph) -> frozenset[Value]:
+        return frozenset(graph.inputs) if outside else frozenset()
+
     if len(entries) == 1:
-        return {entry: planned(graph) for entry, graph in entries.items()}
+        return {entry: planned(graph, outside=apart(graph)) for entry, graph in entries.items()}
     try:
         regions = shared_states(entries.values())
     except ValueError as error:
         raise UserError(f"these entries cannot be one program: {error}") from None
-    return {entry: planned(graph, regions) for entry, graph in entries.items()}
+    return {entry: planned(graph, regions, apart(graph)) for entry, graph in entries.items()}
 
 
 def reordered(graph: Graph) -> Graph:
@@ -209,8 +226,11 @@ def literal(number: float) -> str:
     return f"{np.float32(number)!s}f"
 
 
-def generate(entries: Mapping[str, Graph], name: str) -> CSource:
-    """C for these entries, which share one arena. Raises UserError naming an op that cannot be compiled."""
+def generate(entries: Mapping[str, Graph], name: str, outside: bool = False) -> CSource:
+    """C for these entries, which share one arena; inputs lie in it, or `outside` of it in buffers of their own.
+
+    Raises UserError naming an op that cannot be compiled.
+    """
     program = identifier(name).lower()
     if program == "startup" or (KERNELS / f"{program}.h").exists():
         program += "_network"  # its files lie beside the kernels and the start-up code
@@ -225,7 +245,10 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     bodies: list[str] = []
     layers: list[Layer] = []
     headers: set[str] = set()
-    plans = planned_entries(entries)
+    plans = planned_entries(entries, outside)
+    own: dict[Value, str] = {}  # inputs outside the arena -> their buffers
+    for entry, graph in entries.items():
+        own.update({v: names.unique(f"{entry}_input_{i}_data") for i, v in enumerate(graph.inputs) if outside})
     starts: dict[str, str] = {}  # state -> the constant it starts from
     known: dict[str, str] = {}
     for entry, graph in entries.items():
@@ -241,7 +264,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
             headers.update(body.headers)
             function = names.unique(node.name)
             functions.append(_function(function, node, graph, body, node in plans[entry].scratch))
-            calls.append(_call(function, node, graph, plans[entry]))
+            calls.append(_call(function, node, graph, plans[entry], own))
             layers.append(
                 Layer(
                     entry,
@@ -258,7 +281,7 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
         for state in graph.states:
             if state.tensor is not None and state.name not in starts:
                 starts[state.name] = writer.constant(f"{state.name}_start", graph.store[state.tensor])
-        bodies.append(_entry(program, entry, graph, plans[entry], calls, starts))
+        bodies.append(_entry(program, entry, graph, plans[entry], calls, starts, own))
     arena = max((p.bytes for p in plans.values()), default=0)
     states = {s.name: (s.before.type, plans[e].at[s.before]) for e, g in entries.items() for s in g.states}
     if states:
@@ -268,7 +291,11 @@ def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     includes = "".join(f'#include "{h}"\n' for h in sorted(headers))
     source = (
         f'/* {comment(name)}: generated by netwright. */\n{includes}#include "{program}.h"\n\n'
-        f"static int8_t arena[{max(4, arena)}] __attribute__((aligned(8)));\n\n"
+        f"static int8_t arena[{max(4, arena)}] __attribute__((aligned(8)));\n"
+        + "".join(
+            f"static {CTYPES[v.dtype]} {name}[{v.type.size}] __attribute__((aligned(8)));\n" for v, name in own.items()
+        )
+        + "\n"
         + "\n\n".join((*constants.values(), *helpers.values(), *functions, *bodies))
         + "\n"
     )
@@ -309,8 +336,9 @@ def _function(function: str, node: Node, graph: Graph, body: Body, working: bool
     )
 
 
-def _call(function: str, node: Node, graph: Graph, where: Plan) -> str:
-    places = [_pointer(v, where.at[v]) for v in (*activations(node, graph), *node.outputs)]
+def _call(function: str, node: Node, graph: Graph, where: Plan, own: Mapping[Value, str]) -> str:
+    values = (*activations(node, graph), *node.outputs)
+    places = [own[v] if v in own else _pointer(v, where.at[v]) for v in values]
     if node in where.scratch:
         places.append(f"(int16_t *)(arena + {where.scratch[node]})")
     return f"    {function}({', '.join(places)});"
@@ -322,14 +350,21 @@ def _pointer(value: Value, offset: int) -> str:
 
 
 def _entry(
-    program: str, entry: str, graph: Graph, where: Plan, calls: list[str], starts: Mapping[str, str]
+    program: str,
+    entry: str,
+    graph: Graph,
+    where: Plan,
+    calls: list[str],
+    starts: Mapping[str, str],
+    own: Mapping[Value, str],
 ) -> str:
     reads = [(f"{program}_{entry}_input", graph.inputs, ""), (f"{program}_{entry}_output", graph.outputs, "const ")]
     parts = []
     for function, values, const in reads:
         cases = "".join(
-            f"    case {i}: return arena + {where.at[v]}; /* {comment(v.name)}: {v.type} */\n"
+            f"    case {i}: return {place}; /* {comment(v.name)}: {v.type} */\n"
             for i, v in enumerate(values)
+            for place in [own[v] if v in own else f"arena + {where.at[v]}"]
         )
         parts.append(
             f"{const}void *{function}(unsigned index)\n{{\n    switch (index) {{\n{cases}    }}\n    return 0;\n}}"

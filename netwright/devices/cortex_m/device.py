@@ -15,11 +15,11 @@ import numpy as np
 import netwright
 from netwright.compile import int8
 from netwright.errors import UserError
-from netwright.graph import Graph, Node, by_signature, save
+from netwright.graph import Graph, Node, Value, by_signature, save
 from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
-from ..c import CSource, arranged, generate, planned, prepared
+from ..c import CSource, arranged, generate, outside, planned, prepared
 from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
@@ -36,6 +36,9 @@ SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starti
 _FIRMWARE = Path(__file__).parent / "firmware"
 
 
+STACK = 700  # bytes that are left for the stack where patches are chosen
+
+
 class CortexM(Device):
     """One core with its memories. `name` is the board's."""
 
@@ -45,37 +48,47 @@ class CortexM(Device):
         super().__init__(board.name, Limits(board.ram_bytes, board.flash_bytes, None, board.clock_hz))
         self.board = board
 
-    def lower(self, graph: Graph) -> Graph:
+    def lower(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
         """The int8 form; of a float graph its structure only (quantise it for the real one)."""
-        return arranged(int8.lower(graph) if is_float(graph) else graph)
+        return arranged(int8.lower(graph) if is_float(graph) else graph, options, self._arena())
+
+    def _arena(self) -> int | None:
+        """The most that an arena may take of the RAM there is."""
+        ram = self.limits.ram_bytes
+        return max(0, ram - STACK) if ram is not None else None
 
     def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
         broken = super().refused(graph, options)
         if broken or not is_float(graph):
             return broken
         try:
-            self.lowered(graph)
+            self.lowered(graph, options)
         except UserError as error:  # an op that has an integer form, but not with these attributes or operands
             where, _, what = str(error).partition(": ")
             return [Violation("M1", where, what, "replace it by ops that have one")]
         return []
 
-    def _cost(self, lowered: Graph) -> Profile:
-        where = planned(lowered)
+    def _cost(self, lowered: Graph, options: Mapping[str, Any] | None = None) -> Profile:
+        where = planned(lowered, outside=outside(lowered, options))
         base = coefficients(self.board.core)["base"]
         instructions, cycles = float(base["instructions"]), float(base["cycles"])
         text, rodata = float(base["text"]), 0
         stack = 0
         layers = []
         shared: set[str] = set()  # kernels of which there is one copy
-        price, stored = pricing(self.board.core), lowered.param_of
+        price = pricing(self.board.core)
+        counted: set[Value] = set()  # constants that several layers read, as bands of one do, are there once
         for index, node in enumerate(lowered.nodes):
             own = price(node)
             if own is None or node in where.free:
                 continue
             constants = _packed_bytes(node)
+            own_constants = [v for v in node.inputs if v in lowered.param_of and v not in counted and v is not None]
             if constants is None:
-                constants = sum(v.type.bytes for v in node.inputs if v in stored)
+                constants = sum(v.type.bytes for v in own_constants)
+            elif not own_constants:
+                constants = SHAPE_BYTES
+            counted.update(own_constants)
             stack = max(stack, own.stack)
             instructions += own.instructions
             cycles += own.cycles
@@ -101,7 +114,7 @@ class CortexM(Device):
             round(instructions),
             round(cycles),
             cycles / clock * 1e3,
-            {"arena": max(4, where.bytes), "stack": stack, "static": 0},
+            {"arena": max(4, where.bytes), "stack": stack, "static": sum(v.type.bytes for v in where.outside)},
             {"text": round(text), "rodata": rodata},
             sum(layer.macs for layer in layers),
             False,
@@ -121,14 +134,14 @@ class CortexM(Device):
         """
         compiler = chosen(str((options or {}).get("compiler", ZIG)))
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) for entry, g in given.items()}
+        entries = {entry: prepared(g, options, self._arena()) for entry, g in given.items()}
         floating = any(v.dtype == "float32" for g in entries.values() for n in g.nodes for v in n.outputs)
         for g in entries.values():
             broken = [] if is_float(g) else self.refused(g, options)
             if broken:
                 raise UserError(str(broken[0]))
         first = next(iter(entries.values()))
-        source = generate(entries, first.name)
+        source = generate(entries, first.name, bool(outside(first, options)))
         files = {**source.files, **self._firmware(source, floating)}
         if out is None:
             from hashlib import sha256

@@ -19,7 +19,7 @@ from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
-from ..c import arranged, generate, planned, prepared, supported
+from ..c import arranged, generate, outside, planned, prepared, supported
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Limits, Profile, Rule, Subject, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -57,16 +57,16 @@ class Host(Device):
     def __init__(self) -> None:
         super().__init__("host", Limits())
 
-    def lower(self, graph: Graph) -> Graph:
-        return arranged(int8.lower(graph) if is_float(graph) else graph)
+    def lower(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
+        return arranged(int8.lower(graph) if is_float(graph) else graph, options, self.limits.ram_bytes)
 
-    def _cost(self, lowered: Graph) -> Profile:
+    def _cost(self, lowered: Graph, options: Mapping[str, Any] | None = None) -> Profile:
         constants = sum(p.value.type.bytes for p in lowered.params)
         return Profile(
             0,
             0,
             0.0,
-            {"arena": planned(lowered).bytes, "stack": 0, "static": 0},
+            {"arena": planned(lowered, outside=outside(lowered, options)).bytes, "stack": 0, "static": 0},
             {"text": 0, "rodata": constants},
             lowered.macs,
             False,
@@ -82,9 +82,9 @@ class Host(Device):
         if (options or {}).get("compiler", ZIG) != ZIG:
             raise UserError("programs of the host are built with zig: another compiler is for Cortex-M devices")
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
-        entries = {entry: prepared(g) for entry, g in given.items()}
+        entries = {entry: prepared(g, options, self.limits.ram_bytes) for entry, g in given.items()}
         first = next(iter(entries.values()))
-        source = generate(entries, first.name)
+        source = generate(entries, first.name, bool(outside(first, options)))
         flags = ["-O3", "-shared", "-fPIC", "-fno-sanitize=all", "-ffp-contract=off", "-g0", "-s"]
         library = build(source.files, flags, LIBRARY)
         if out is None:
