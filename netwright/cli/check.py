@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Clock, Constant, Flash, Json, Latency, Model, Ram, Shape, load_model
+from .options import (
+    Clock,
+    Constant,
+    Flash,
+    InputOutside,
+    IntegerEnds,
+    Json,
+    Latency,
+    Model,
+    Patches,
+    Ram,
+    Shape,
+    load_model,
+)
 
 EXAMPLES = """Examples:
 
@@ -15,6 +28,8 @@ netwright check model.tflite
 netwright check model.onnx --device cortex-m4 --ram 64KB --latency 50ms
 
 netwright check netwright-out/digits-cortex-m4 --details --json
+
+netwright check model.tflite --device cortex-m4 --ram 32KB --patches auto --input-outside
 """
 
 
@@ -29,6 +44,9 @@ def command(
     clock: Clock = None,
     shape: Shape = None,
     constant: Constant = None,
+    patches: Patches = "none",
+    input_outside: InputOutside = False,
+    integer_ends: IntegerEnds = False,
     details: Annotated[
         bool, typer.Option("--details", help="Every broken rule with its advice; so with one device.")
     ] = False,
@@ -36,20 +54,24 @@ def command(
 ) -> None:
     """Does a network fit, on every device: what it would cost, each broken rule and what mends it."""
     from netwright import devices
+    from netwright.compile import ends
     from netwright.errors import UserError
 
     from . import printing
 
     graph = load_model(model, shape, constant)
+    if integer_ends:
+        graph = ends.integer(graph)
     floating = devices.is_float(graph)
+    options = {"patches": patches, "input": "outside" if input_outside else "arena"}
     found: dict[str, Any] = {}
     rows = []
     broken = []
     for name in [device] if device else devices.names():
         chosen = devices.get(name, ram=ram, flash=flash, latency=latency, clock=clock)
         try:
-            violations = chosen.check(graph)
-            cost = chosen.cost(graph) if not any(v.rule in ("M1", "H1") for v in violations) else None
+            violations = chosen.check(graph, options)
+            cost = chosen.cost(graph, options) if not any(v.rule in ("M1", "H1") for v in violations) else None
         except UserError as error:
             violations, cost = [devices.Violation("M1", graph.name, str(error), "replace that op")], None
         found[chosen.name] = {

@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from .options import Clock, Compiler, Constant, DeviceName, Flash, Json, Latency, Model, Out, Ram, Shape, load_model
+from .options import (
+    Clock,
+    Compiler,
+    Constant,
+    DeviceName,
+    Flash,
+    InputOutside,
+    IntegerEnds,
+    Json,
+    Latency,
+    Model,
+    Out,
+    Patches,
+    Ram,
+    Shape,
+    load_model,
+)
 
 EXAMPLES = """Examples:
 
@@ -19,6 +35,8 @@ netwright compile model.tflite --device cortex-m4 --compiler arm-none-eabi-gcc
 netwright compile netwright-out/keywords-cortex-m4 --hops -o listening/
 
 netwright compile my-network --device board.toml --ram 16KB --json
+
+netwright compile model.tflite --ram 32KB --integer-ends --input-outside   # in patches, where 32 KB need them
 """
 
 
@@ -32,6 +50,9 @@ def command(
     shape: Shape = None,
     constant: Constant = None,
     compiler: Compiler = "zig",
+    patches: Patches = "auto",
+    input_outside: InputOutside = False,
+    integer_ends: IntegerEnds = False,
     hops: Annotated[
         bool, typer.Option("--hops", help="Of a program that takes sound: take a hop a call, keep the rest as state.")
     ] = False,
@@ -40,16 +61,20 @@ def command(
 ) -> None:
     """Readable C and an ELF for a device, run once on its emulator."""
     from netwright import devices
+    from netwright.compile import ends
     from netwright.compile.stream import by_hops
 
     from . import printing
 
     graph = load_model(model, shape, constant)
+    if integer_ends:
+        graph = ends.integer(graph)
     if hops:
         graph = by_hops(graph)
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
-        program = chosen.compile(graph, {"compiler": compiler}, out or f"{graph.name}-{chosen.name}")
+        options = {"compiler": compiler, "patches": patches, "input": "outside" if input_outside else "arena"}
+        program = chosen.compile(graph, options, out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
     if as_json:

@@ -19,6 +19,18 @@ DeviceName = Annotated[str, typer.Option("--device", "-d", help="A device (see `
 Compiler = Annotated[
     str, typer.Option(help="zig (installed with netwright[mcu]), or arm-none-eabi-gcc from the PATH, for Cortex-M.")
 ]
+Patches = Annotated[
+    str,
+    typer.Option(
+        help="Compute the first layers band by band: auto (where RAM needs it), none, or FIRST-LAST:BANDS[,...]."
+    ),
+]
+InputOutside = Annotated[
+    bool, typer.Option("--input-outside", help="Keep the input in memory of its own, outside the arena.")
+]
+IntegerEnds = Annotated[
+    bool, typer.Option("--integer-ends", help="Take and give the integers of a network that has float ends.")
+]
 Model = Annotated[str, typer.Argument(help="A .tflite or .onnx file, or a folder that netwright wrote.")]
 Shape = Annotated[
     list[str] | None,

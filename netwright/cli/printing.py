@@ -112,6 +112,7 @@ def profile(title: str, found: Any) -> None:
             ),
             ("RAM", size(found.ram_total), ", ".join(f"{k} {v:,}" for k, v in found.ram_bytes.items())),
             ("Flash", size(found.flash_total), ", ".join(f"{k} {v:,}" for k, v in found.flash_bytes.items())),
+            *([("input outside", size(found.outside_bytes), "in memory of its own")] if found.outside_bytes else []),
             ("compiler", "", found.compiler),
         ],
         right=(1,),

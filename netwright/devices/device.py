@@ -67,6 +67,7 @@ class Profile:
     measured: bool = True
     layers: tuple[LayerCost, ...] = ()
     compiler: str = ""
+    outside_bytes: int = 0  # of inputs that lie in memory of their own; no part of the RAM
 
     @property
     def ram_total(self) -> int:
@@ -95,6 +96,7 @@ class Profile:
             "latency_ms_modelled": round(self.latency_ms_modelled, 4),
             "ram_bytes": dict(self.ram_bytes),
             "flash_bytes": dict(self.flash_bytes),
+            "outside_bytes": self.outside_bytes,
             "macs": self.macs,
             "measured": self.measured,
             "compiler": self.compiler,

@@ -114,12 +114,13 @@ class CortexM(Device):
             round(instructions),
             round(cycles),
             cycles / clock * 1e3,
-            {"arena": max(4, where.bytes), "stack": stack, "static": sum(v.type.bytes for v in where.outside)},
+            {"arena": max(4, where.bytes), "stack": stack, "static": 0},
             {"text": round(text), "rodata": rodata},
             sum(layer.macs for layer in layers),
             False,
             tuple(layers),
             version_or_none(),
+            sum(v.type.bytes for v in where.outside),
         )
 
     def compile(
@@ -217,6 +218,7 @@ class CortexM(Device):
             "FLASH_LENGTH": str(self._flash()),
             "RAM_ORIGIN": f"{self.board.ram_origin:#010x}",
             "RAM_LENGTH": str(self._ram()),
+            "OUTSIDE_LENGTH": str(sum(-(-v.type.bytes // 8) * 8 for g in source.graphs.values() for v in g.inputs)),
             "ENTRIES": " ".join(
                 [f"{source.name}_{e}{end}" for e in source.graphs for end in ("", "_input", "_output", "_reset")]
                 + ([f"{source.name}_state"] if source.states else [])
@@ -274,7 +276,8 @@ class CortexMProgram:
     def _new_machine(self) -> Unicorn:
         board, top = self.board, self._image.symbols["nw_stack_top"]
         flash = (board.flash_origin, board.flash_bytes)
-        return Unicorn(self._image, board.core, flash, (board.ram_origin, top - board.ram_origin))
+        ram = (board.ram_origin, top - board.ram_origin)
+        return Unicorn(self._image, board.core, flash, ram, self._image.size(".outside"))
 
     def _entry(self, entry: str) -> tuple[Unicorn, Entry, list[int], list[int]]:
         if entry not in self.entries:
@@ -390,6 +393,7 @@ class CortexMProgram:
             True,
             (),
             self.compiler,
+            image.size(".outside"),
         )
 
 

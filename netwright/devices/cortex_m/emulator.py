@@ -75,9 +75,11 @@ class Image:
 
 
 class Unicorn:
-    """A Cortex-M core in unicorn, with Flash and RAM of the board's sizes."""
+    """A Cortex-M core in unicorn, with Flash and RAM of the board's sizes, and memory for inputs behind the RAM."""
 
-    def __init__(self, image: Image, core: str, flash: tuple[int, int], ram: tuple[int, int]) -> None:
+    def __init__(
+        self, image: Image, core: str, flash: tuple[int, int], ram: tuple[int, int], outside: int = 0
+    ) -> None:
         try:
             import unicorn
             from unicorn import arm_const
@@ -95,7 +97,7 @@ class Unicorn:
         machine.ctl_set_cpu_model(models[core])
         if max(flash[1], ram[1]) > _LARGEST:
             raise UserError(f"memories of {flash[1]:,} B and {ram[1]:,} B are no microcontroller's")
-        for origin, length in (flash, ram):
+        for origin, length in (flash, (ram[0], ram[1] + outside)):
             start = origin // _PAGE * _PAGE
             machine.mem_map(start, -(-(origin + length - start) // _PAGE) * _PAGE)
         machine.mem_map(_SYSTEM, _PAGE)
