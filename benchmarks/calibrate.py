@@ -191,25 +191,6 @@ def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tu
             yield found[1], program.profile(*inputs)
 
 
-def call_text(core: str) -> float:
-    """Bytes of code of one more layer whose kernel is there already."""
-    sizes = []
-    for layers in (1, 5):
-        b = Builder("layers")
-        y = b.input("x", Type((1, 4, 4, 8), "int8", X))
-        for i in range(layers):
-            w = b.param(f"w{i}", (8, 1, 1, 8), dtype="int8", init=None, trainable=False)
-            s = b.param(f"s{i}", (8,), init=None, trainable=False)
-            bias = b.param(f"b{i}", (8,), dtype="int32", init=None, trainable=False)
-            b.store[w.name], b.store[bias.name] = np.ones((8, 1, 1, 8), np.int8), np.ones(8, np.int32)
-            b.store[s.name] = np.full(8, 0.01, np.float32)
-            y = b(OPS["q_conv"](x=X, out=X), y, w, s, bias)
-        b.output(y)
-        with tempfile.TemporaryDirectory() as folder:
-            sizes.append(get(core).compile(b.graph(), out=folder).profile().flash_bytes["text"])
-    return (sizes[1] - sizes[0]) / 4
-
-
 def random(value: Value, rng: np.random.Generator) -> np.ndarray:
     """Contents for an input: any small integers, or reals that about fill the range of an int8 of scale Y."""
     if value.dtype in ("int8", "int16"):
@@ -241,27 +222,20 @@ def main() -> None:
         parser.error(f"no family {', '.join(unknown)} (they are {', '.join(FAMILIES)})")
     text = [
         "# Coefficients of the cost model, fitted by `python -m benchmarks.calibrate --write`; units: instructions,",
-        "# cycles (modelled by cycles.csv) and bytes of code for each feature of a kernel family (cost.py).",
+        "# and cycles (modelled by cycles.csv) for each feature of a kernel family (cost.py).",
         "",
     ]
     for core in CORES:
         kept = {} if set(chosen) == set(FAMILIES) else model.coefficients(core)
         if kept and kept["compiler"] != version():
             parser.error(f"the other families were fitted to {kept['compiler']}, this is {version()}: fit all")
-        # the program around the layers: start-up, example, entry; a table look-up of one layer is about 24 bytes
-        base_text = (
-            float(kept["base"]["text"])
-            if kept
-            else min(p.flash_bytes["text"] for _, p in measured(core, "lookup", 2, options.seed)) - 24.0
-        )
-        call = float(kept["base"]["call"]) if "call" in kept.get("base", {}) else call_text(core)
         text += [f"[{core}]", f'compiler = "{version()}"']
-        text += [f"[{core}.base]", "instructions = 12", "cycles = 20", f"text = {base_text}", f"call = {call}"]
+        text += [f"[{core}.base]", "instructions = 12", "cycles = 20"]
         for family in FAMILIES:
             if family in chosen:
                 many = family in LARGE or family == "conv_transpose"
                 count = options.layers if many else options.layers // 3
-                entry = fitted(core, family, count, options.seed, base_text)
+                entry = fitted(core, family, count, options.seed)
             elif family in kept:
                 entry = kept[family]
             else:
@@ -272,7 +246,7 @@ def main() -> None:
         Path(model.__file__).with_name("costs.toml").write_text("\n".join(text), encoding="utf-8")
 
 
-def fitted(core: str, family: str, count: int, seed: int, base_text: float) -> dict[str, Any]:
+def fitted(core: str, family: str, count: int, seed: int) -> dict[str, Any]:
     """The coefficients of one family from `count` random layers; prints the error on those it did not fit."""
     pairs = list(measured(core, family, count, seed))
     rows = np.array([f for f, _ in pairs])
@@ -285,9 +259,6 @@ def fitted(core: str, family: str, count: int, seed: int, base_text: float) -> d
         error = np.abs(rows[split:] @ held / target[split:] - 1)
         entry[kind] = fit(rows, target)
         line += f"  {kind} median error {np.median(error):.1%} worst {error.max():.1%}"
-    sizes = np.array([p.flash_bytes["text"] for _, p in pairs], float)
-    parts = np.array([model.text_features(family, f) for f, _ in pairs])
-    entry["text"] = np.linalg.lstsq(parts, sizes - base_text, rcond=None)[0]
     entry["stack"] = max(p.ram_bytes["stack"] for _, p in pairs)
     print(line + f"  stack {entry['stack']} B", flush=True)
     return entry

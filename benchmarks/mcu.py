@@ -110,7 +110,8 @@ def main() -> None:
             outside = f"   {row['extra_macs']:.1%} more MACs, {row['outside']:,} B of input outside"
             print(
                 f"{row['model']:22s} {row['instructions'] / 1e6:6.2f} M instr. "
-                f"({row['instructions_per_mac']:.2f} a MAC) of {anchor['instructions'] / 1e6:5.2f} M: x {ratio['instructions']:.2f}   "
+                f"({row['instructions_per_mac']:.2f} a MAC) of {anchor['instructions'] / 1e6:5.2f} M: "
+                f"x {ratio['instructions']:.2f}   "
                 f"RAM {ram:7,} (arena {row['arena']:,}) of {anchor['ram']:7,} B: x {ratio['ram']:.2f}   "
                 f"Flash {flash:7,} of {anchor['flash']:7,} B: x {ratio['flash']:.2f}   "
                 f"{'byte-equal' if row['byte_equal'] else 'NOT byte-equal'}{outside if row['outside'] else ''}"

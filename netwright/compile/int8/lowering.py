@@ -185,8 +185,9 @@ class Lowering(Layouts):
         return readers[0] if len(readers) == 1 and value not in self._kept else None
 
     def limits(self, clamp: Range | None, out: Quant) -> dict[str, int]:
-        """`low` and `high` of an int8 op for a clamp in reals."""
-        return _limits(clamp, out) if clamp is not None else {}
+        """`low` and `high` of an int8 op for a clamp in reals; none where only structure counts, since the range that
+        calibration finds behind a clamp ends where the clamp does."""
+        return _limits(clamp, out) if clamp is not None and self.ranges is not None else {}
 
     def finish(self, fused: Fused, value: Value, last: bool = False) -> None:
         """Record the result of a layer under the value that its activation made."""

@@ -8,6 +8,7 @@ and prints the error on layers it did not fit. Everything computed here is model
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
@@ -65,12 +66,34 @@ def coefficients(core: str) -> dict[str, Any]:
         return dict(tomllib.load(file)[core])
 
 
+@lru_cache(maxsize=8)
+def kernels(core: str) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
+    """Bytes of code: kernel that layers share -> {text, call, stack, with}, function that comes with one -> bytes,
+    family of layers with code of their own -> bytes, and `around` them all."""
+    with Path(__file__).with_name("kernels.toml").open("rb") as file:
+        table = tomllib.load(file)[core]
+    return dict(table["kernels"]), dict(table["functions"]), dict(table["layers"])
+
+
+@lru_cache(maxsize=1024)
+def shared_kernel(core: str, name: str) -> dict[str, Any]:
+    """The row of a shared kernel; of a depthwise window that is not in the table, the nearest one's."""
+    table = kernels(core)[0]
+    if name in table:
+        return dict(table[name])
+    kind = re.fullmatch(r"nw_depthwise_(\d+)x(\d+)_(\d)(_clamped)?", name)
+    assert kind is not None
+    taps = int(kind[1]) * int(kind[2])
+    side = min(range(1, 9), key=lambda k: abs(k * k - taps))
+    return dict(table[f"nw_depthwise_{side}x{side}_{kind[3]}{kind[4] or ''}"])
+
+
 class Price(NamedTuple):
     """What one layer costs: modelled."""
 
     instructions: float
     cycles: float
-    text: float  # bytes of code
+    text: int  # bytes of code, where it is the layer's own
     stack: int  # bytes
 
 
@@ -89,7 +112,7 @@ def pricing(core: str) -> Callable[[Node], Price | None]:
         def total(kind: str, features: tuple[float, ...]) -> float:
             return sum(a * b for a, b in zip(row[kind], features, strict=True))
 
-        text = total("text", text_features(family, values))
+        text = kernels(core)[2].get(family, 0)
         return Price(total("instructions", values), total("cycles", values), text, int(row["stack"]))
 
     return price
@@ -331,10 +354,3 @@ def _counted(taps: Callable[[np.ndarray], np.ndarray], out: int) -> Counter[int]
 
 def _total(counted: Counter[int]) -> int:
     return sum(taps * times for taps, times in counted.items())
-
-
-def text_features(family: str, values: tuple[float, ...]) -> tuple[float, ...]:
-    """What decides the size of a layer's code: which of the kernel's parts are there."""
-    if family == "conv_transpose":
-        return (1.0, float(values[5] > 0), float(values[6] + values[8] > 0), float(values[7] > 0))
-    return (1.0,)

@@ -26,7 +26,7 @@ from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation,
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
 from .board import Board
-from .cost import coefficients, pricing
+from .cost import coefficients, kernels, pricing, shared_kernel
 from .cycles import count
 from .emulator import Counts, Image, Unicorn
 from .flags import chosen, flags, gcc_core
@@ -36,6 +36,7 @@ SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starti
 _FIRMWARE = Path(__file__).parent / "firmware"
 
 
+STEP = 3  # bytes of code with which the entry calls a layer, about
 STACK = 700  # bytes that are left for the stack where patches are chosen
 
 
@@ -72,10 +73,12 @@ class CortexM(Device):
         where = planned(lowered, outside=outside(lowered, options))
         base = coefficients(self.board.core)["base"]
         instructions, cycles = float(base["instructions"]), float(base["cycles"])
-        text, rodata = float(base["text"]), 0
+        _, functions, own_code = kernels(self.board.core)
+        text, rodata = own_code["around"], 0
         stack = 0
         layers = []
         shared: set[str] = set()  # kernels of which there is one copy
+        along: set[str] = set()  # functions that come with them
         price = pricing(self.board.core)
         counted: set[Value] = set()  # constants that several layers read, as bands of one do, are there once
         for index, node in enumerate(lowered.nodes):
@@ -89,14 +92,19 @@ class CortexM(Device):
             elif not own_constants:
                 constants = SHAPE_BYTES
             counted.update(own_constants)
-            stack = max(stack, own.stack)
             instructions += own.instructions
             cycles += own.cycles
             rodata += constants
             common = kernel(node)
-            text += float(base["call"]) if common in shared else own.text
-            if common is not None:
+            if common is None:
+                stack = max(stack, own.stack)
+                text += own.text
+            else:
+                row = shared_kernel(self.board.core, common)
+                stack = max(stack, row["stack"])
+                text += row["call"] + (row["text"] if common not in shared else 0)
                 shared.add(common)
+                along.update(row["with"])
             layers.append(
                 LayerCost(
                     node.name,
@@ -109,13 +117,14 @@ class CortexM(Device):
                     constants,
                 )
             )
+        text += sum(functions[name] for name in along) + STEP * len(layers)
         clock = self.limits.clock_hz
         return Profile(
             round(instructions),
             round(cycles),
             cycles / clock * 1e3,
             {"arena": max(4, where.bytes), "stack": stack, "static": 0},
-            {"text": round(text), "rodata": rodata},
+            {"text": text, "rodata": rodata},
             sum(layer.macs for layer in layers),
             False,
             tuple(layers),
