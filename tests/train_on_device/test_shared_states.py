@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
-from small_nets import residual
+from small_nets import Net, residual
 
 from netwright import devices
 from netwright.compile.memory import aligned, plan, shared_states
-from netwright.compile.training import Scheme, build
+from netwright.compile.training import Schedule, Scheme, build
 from netwright.devices.c import planned_entries
 from netwright.errors import UserError
-from netwright.graph import Builder, Graph, Type
+from netwright.graph import Builder, Graph, Quant, Type
 from netwright.graph.ops.binary import Add
+from netwright.graph.ops.shape import Reshape
 
 
 def counter(name: str, size: int, state: str = "count") -> Graph:
@@ -52,3 +55,17 @@ def test_updated_parameters_lie_in_one_place_and_nothing_over_them() -> None:
         assert all(o >= held for b, o in zip(where.buffers, where.offsets) if not states & set(b.values))
     own = plan(entries["train_step"])
     assert own.bytes >= held and sum(aligned(s.before.type.bytes) for s in entries["train_step"].states) == held
+
+
+def test_immediate_updates_lower_the_peak_and_fused_ones_more() -> None:
+    net = Net(2, "wide")
+    y = net.b.input("x", Type((1, 2, 2, 32), "int8", Quant(0.02, 0)))
+    for name in "abcd":
+        y = net.conv(y, 32, 1, name)
+    net.b.output(net.linear(net.b(Reshape((1, 128)), y), 3, "head"))
+    graph, scheme = net.b.graph(), Scheme(5, tuple((i, 1.0) for i in range(4)))
+    peaks = {
+        schedule: planned_entries(build(graph, scheme, schedule=schedule, residue="int8"))["train_step"].bytes
+        for schedule in get_args(Schedule)
+    }
+    assert peaks["fused"] < peaks["immediate"] <= 0.6 * peaks["end"]
