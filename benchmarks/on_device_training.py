@@ -37,7 +37,7 @@ RAM = 262_144
 VEHICLES = (0, 1, 8, 9)
 RATES = {
     "int8 + scaling": (0.002, 0.005, 0.01, 0.02, 0.05),
-    "int8": (3.0, 10.0, 30.0, 100.0, 300.0),
+    "int8": (30.0, 100.0, 300.0, 1e3, 3e3),
     "float32": (0.002, 0.005, 0.01, 0.02, 0.05),
 }
 
@@ -350,7 +350,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("steps", "memory", "scaling"))
     parser.add_argument("--steps", type=int, default=100, help="on the emulated core")
     parser.add_argument("--samples", type=int, default=3000, help="single-sample steps of the transfer task")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

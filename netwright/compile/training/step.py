@@ -309,7 +309,7 @@ class Step:
         if self._updates_bias(layer):
             made = b(QBiasGradient(), g, name=f"d_{name}.bias")
             factor = self.constant(self._factor(layer, scale * np.float64(op.x.scale)), f"{name}.bias_rate")
-            self._soon(bias, lambda: (b(QBiasUpdate(), bias, made, factor, name=f"{name}.bias_after"),))
+            self._soon(lambda: b.update(bias, b(QBiasUpdate(), bias, made, factor, name=f"{name}.bias_after")))
         if trained is not None:
             self._update_weights(layer, g, scale)
 
@@ -325,11 +325,9 @@ class Step:
             self._renew(trained, rest, b(QConvWeightStep(**window), trained, rest, kept, g, factor, name=after))
             return
         made = b(QConvWeightGradient(**window), kept, g, name=f"d_{name}.weight")
-
-        def update() -> None:
-            self._renew(trained, rest, b(QWeightUpdate(), trained, rest, made, factor, name=after))
-
-        self._later.append(update) if self.schedule == "end" else update()
+        self._soon(
+            lambda: self._renew(trained, rest, b(QWeightUpdate(), trained, rest, made, factor, name=after))
+        )
 
     def _renew(self, trained: Value, rest: Value | None, made: Value | tuple[Value, Value]) -> None:
         """What weights and residue become."""
@@ -338,13 +336,12 @@ class Step:
             assert state is not None
             self.b.update(state, after)
 
-    def _soon(self, state: Value, make: Callable[[], tuple[Value]]) -> None:
+    def _soon(self, update: Callable[[], None]) -> None:
         """Update a state now, or after the backward pass."""
-
-        def update() -> None:
-            self.b.update(state, make()[0])
-
-        self._later.append(update) if self.schedule == "end" else update()
+        if self.schedule == "end":
+            self._later.append(update)
+        else:
+            update()
 
     def _factor(self, layer: TrainableLayer, scale: np.ndarray) -> np.ndarray:
         """The rate of each output channel, float32 [O]; 0 for one whose weights are all 0, which is a constant."""

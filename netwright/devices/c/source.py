@@ -169,15 +169,16 @@ class Writer:
             raise UserError(f"{value.name if value is not None else 'an input'} must be a constant here")
         return array
 
-    def operands(self, node: Node) -> tuple[list[str], int]:
+    def operands(self, node: Node, without: int | None = None) -> tuple[list[str], int]:
         """C expressions of a node's inputs (empty where one is left out), and the bytes of the constants among them.
 
+        `without`: the position of a constant that is not to be written out.
         Activations are `x0`, `x1`, ... as the function receives them. A parameter is defined once, however many nodes
         read it; its bytes count for the first.
         """
         found, size, arena = [], 0, 0
-        for value in node.inputs:
-            if value is None:
+        for position, value in enumerate(node.inputs):
+            if value is None or position == without:
                 found.append("")
             elif value in self.graph.param_of:
                 if value not in self._shared:

@@ -56,7 +56,7 @@ def trained_conv(writer: Writer, node: Node) -> Body:
     multiplier, shift = multipliers(op.x, writer.array(scale), op.out, op.float_product)
     scales: dict[str, np.ndarray] = {"multiplier": multiplier.astype(np.int32), "shift": shift.astype(np.int8)}
     names = [writer.constant(f"{node.name}_{part}", array) for part, array in scales.items()]
-    (source, first, rest, _, bias), size = _without_scale(writer, node)
+    (source, first, rest, _, bias), size = writer.operands(node, without=3)  # scales became multipliers
     mask = "y1" if op.mask else "0"
     ends = f"{bias}, {', '.join(names)}, y0, {mask}, &s"
     if op.groups == x.shape[3]:
@@ -65,22 +65,6 @@ def trained_conv(writer: Writer, node: Node) -> Body:
         call = f"nw_trained_conv({source}, {first or '0'}, {rest or '0'}, {ends});"
     text = _shape(op, x.shape, node.output.shape, kernel, _channels(trained)) + f"    {call}"
     return Body(text, ("trained_conv.h",), size + sum(a.nbytes for a in scales.values()))
-
-
-def _without_scale(writer: Writer, node: Node) -> tuple[list[str], int]:
-    """Operands of a layer whose scales (operand 3) become multipliers and are not written out themselves."""
-    found, size, arena = [], 0, 0
-    for position, value in enumerate(node.inputs):
-        if value is None or position == 3:
-            found.append("")
-        elif value in writer.graph.param_of:
-            array = writer.array(value)
-            size += array.nbytes
-            found.append(writer.constant(value.name, array))
-        else:
-            found.append(f"x{arena}")
-            arena += 1
-    return found, size
 
 
 _SET_BIT = "y1[{0} >> 3] |= (uint8_t)(nw_inside(v, {1}, {2}) << ({0} & 7));"
