@@ -75,10 +75,6 @@ class Scheme:
     biases: int
     weights: tuple[tuple[int, float], ...] = ()
 
-    def deepest(self, count: int) -> int:
-        """Index of the first layer, of `count`, that is updated."""
-        return min([count - self.biases, *(index for index, _ in self.weights)])
-
     def checked(self, graph: Graph) -> Scheme:
         """The same. Raises UserError where it names what the graph does not have, or updates nothing."""
         known = layers(graph)
