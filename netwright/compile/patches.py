@@ -28,7 +28,7 @@ from netwright.graph.ops.shape import TO_END, Concat, Slice
 from . import dead
 from .memory import Plan
 
-MOST_BANDS = 8  # of a stage that is chosen
+MOST_BANDS = 20  # of a stage that is chosen
 PLANS = 60  # schedules whose memory is planned, where many are possible
 Rows = tuple[int, int]  # first, and one beyond the last
 

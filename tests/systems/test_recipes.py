@@ -21,9 +21,24 @@ def test_every_recipe_states_its_claims_with_their_conditions() -> None:
         assert all(c.published and c.conditions and c.unit for c in system.claims)
 
 
-def test_missing_data_are_named() -> None:
-    with pytest.raises(UserError, match=r"mlperf-tiny/.*--data DIR"):
-        systems.get("ds-cnn-kws").claims[0].measure(None, 0)
+@pytest.mark.parametrize("name", systems.names())
+def test_missing_data_are_named(name: str) -> None:
+    for claim in systems.get(name).claims:
+        with pytest.raises(UserError, match=r"needs [\w.-]+/.* of the recorded data: give --data DIR"):
+            claim.measure(None, 0)
+
+
+def test_wake_words_in_patches_fit_32_kilobytes(shared_data: Path) -> None:
+    found = systems.get("mcunet-v2").claims[1].measure(shared_data, 0)
+    assert found.holds
+    assert "NOT" not in found.note
+    assert found.value < 32_768
+
+
+def test_training_in_256_kilobytes_is_measured(shared_data: Path) -> None:
+    found = systems.get("tiny-training-engine").claims[0].measure(shared_data, 0)
+    assert found.holds
+    assert 100_000 < found.value < 262_144
 
 
 def test_the_keyword_network_fits_beside_its_code(shared_data: Path) -> None:
