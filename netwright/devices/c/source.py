@@ -12,7 +12,7 @@ from netwright.compile.memory import Plan, plan
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, Op, State, Value, by_signature
 
-from .names import Names, comment, identifier
+from .names import Names, comment, program_name
 
 KERNELS = Path(__file__).parent / "kernels"
 CTYPES = {
@@ -178,9 +178,8 @@ def literal(number: float) -> str:
 
 def generate(entries: Mapping[str, Graph], name: str) -> CSource:
     """C for these entries, which share one arena. Raises UserError naming an op that cannot be compiled."""
-    program = identifier(name).lower()
-    if program == "startup" or (KERNELS / f"{program}.h").exists():
-        program += "_network"  # its files lie beside the kernels and the start-up code
+    # its files lie beside the kernels and the start-up code
+    program = program_name(name, {"startup", *(path.stem for path in KERNELS.iterdir())})
     names = Names()
     if taken := {*_SHORT} & set(entries):
         raise UserError(f"entry {min(taken)!r}: its name is a function's of every program; choose another")
