@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def test_the_zephyr_module_is_built_where_its_symbol_is_set(
     """Zephyr's own CMake functions are stood in for by their plain counterparts."""
     graph, x = network
     module = write(package, "zephyr", tmp_path / "module")
-    words = {"NAME": package.name.upper(), "SET": "y" if switched else "", "MODULE": str(module)}
+    words = {"NAME": f"NETWRIGHT_{package.name.upper()}", "SET": "y" if switched else "", "MODULE": str(module)}
     text = ZEPHYR_CMAKE
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
@@ -212,9 +213,9 @@ def test_the_zephyr_module_is_built_where_its_symbol_is_set(
     run(["cmake"], ["--build", "build"], tmp_path)
     built = list((tmp_path / "build").rglob("*.a"))
     assert bool(built) == switched
-    assert (module / "Kconfig").read_text().startswith(f"config {package.name.upper()}\n")
+    assert (module / "Kconfig").read_text().startswith(f"config NETWRIGHT_{package.name.upper()}\n")
     sample = module / "samples" / package.name
-    assert f"CONFIG_{package.name.upper()}=y" in (sample / "prj.conf").read_text().splitlines()
+    assert f"CONFIG_NETWRIGHT_{package.name.upper()}=y" in (sample / "prj.conf").read_text().splitlines()
     if switched:
         (tmp_path / "zephyr").mkdir()
         (tmp_path / "zephyr" / "kernel.h").write_text("#include <stdio.h>\n#define printk printf\n")
@@ -246,6 +247,17 @@ def test_floating_networks_are_exported_too(tmp_path: Path) -> None:
     assert "thousandths" not in package.described()
     assert "(long)(y[i] * 1000)" in (library / "examples" / package.title / f"{package.title}.ino").read_text()
     assert "-mfpu=fpv4-sp-d16" in (write(package, "cmake", tmp_path / "c") / "toolchain.cmake").read_text()
+
+
+@pytest.mark.parametrize("name", ("time", "String", "test", "conv", "signal"))
+def test_names_that_mean_something_to_a_compiler_are_not_taken(name: str, tmp_path: Path) -> None:
+    graph, x = random_int8(1, layers=1)
+    program = devices.get("host").compile(replace(graph, name=name), out=tmp_path / "program")
+    package = Package.of(program)
+    assert package.name == f"{name.lower()}_network"
+    library = write(package, "zephyr", tmp_path / "library")
+    assert not (library / "include" / f"{name.lower()}.h").exists()
+    assert np.array_equal(program.run(x)[0], graph.run(x)[0])
 
 
 def test_nothing_but_an_export_is_ever_replaced(package: Package, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 _KEYWORDS = frozenset(
     [
@@ -43,6 +44,19 @@ _KEYWORDS = frozenset(
         "main",
     ]
 )
+
+_HEADERS = frozenset(
+    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
+    "stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype "
+    "arduino all clean help install package test".split()
+)  # of the C library, whose names the files of a program must not take; and targets of build systems
+
+
+def program_name(name: str, taken: Container[str]) -> str:
+    """What a program's files and functions are called: `name` in lower case, `_network` behind it where that is taken
+    or means something else to C or to those who build it."""
+    program = identifier(name).lower()
+    return f"{program}_network" if program in taken or program in _HEADERS else program
 
 
 def identifier(name: str, limit: int = 48) -> str:

@@ -13,7 +13,7 @@ from netwright.compile.memory import Plan, Region, least, plan, shared_states
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, Op, State, Type, Value, by_signature
 
-from .names import Names, comment, identifier
+from .names import Names, comment, program_name
 
 KERNELS = Path(__file__).parent / "kernels"
 CTYPES = {
@@ -232,9 +232,8 @@ def generate(entries: Mapping[str, Graph], name: str, outside: bool = False) -> 
 
     Raises UserError naming an op that cannot be compiled.
     """
-    program = identifier(name).lower()
-    if program == "startup" or (KERNELS / f"{program}.h").exists():
-        program += "_network"  # its files lie beside the kernels and the start-up code
+    # its files lie beside the kernels and the start-up code
+    program = program_name(name, {"startup", *(path.stem for path in KERNELS.iterdir())})
     names = Names()
     if taken := {*_SHORT} & set(entries):
         raise UserError(f"entry {min(taken)!r}: its name is a function's of every program; choose another")
