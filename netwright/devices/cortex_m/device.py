@@ -96,7 +96,7 @@ class CortexM(Device):
             cycles += own.cycles
             rodata += constants
             common = kernel(node)
-            if common is None:
+            if common is None or own.text:  # its own, or one that a program has but one of
                 stack = max(stack, own.stack)
                 text += own.text
             else:
