@@ -112,7 +112,7 @@ def command(place: Path, out: str, *more: str) -> list[str]:
         "--flash",
         "64KB",
         "--evaluations",
-        "8",
+        "14",
         "--recipe",
         "epochs=1",
         "--seed",
@@ -148,11 +148,11 @@ def test_kill_and_resume_end_where_an_undisturbed_run_ends(place: Path) -> None:
     subprocess.run(command(place, "calm"), check=True, capture_output=True)
     assert interrupted(place, "killed", signal.SIGKILL, 2) == -signal.SIGKILL
     before = finished(place / "killed" / "study.journal")
-    assert 2 <= before < 8
+    assert 2 <= before < 14
     assert interrupted_again(place) == 130
     done = subprocess.run(command(place, "killed", "--resume"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert finished(place / "killed" / "study.journal") == 8  # each trial was told exactly once
+    assert finished(place / "killed" / "study.journal") == 14  # each trial was told exactly once
     calm, killed = result("calm"), result("killed")
     assert killed["candidate"] == calm["candidate"] and killed["accuracy"] == calm["accuracy"]
     assert netwright.load(place / "calm").content_hash == netwright.load(place / "killed").content_hash
