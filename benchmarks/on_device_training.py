@@ -31,6 +31,7 @@ from netwright.graph import Builder, Graph, Type
 from netwright.graph.ops import Conv, GlobalAveragePool, Linear, Relu, Reshape
 from netwright.graph.torch import to_torch
 from netwright.study.on_device import Data, accuracy
+from netwright.systems.tiny_training_engine import scheme as published
 from netwright.train import Recipe, train
 
 RAM = 262_144
@@ -40,14 +41,6 @@ RATES = {
     "int8": (30.0, 100.0, 300.0, 1e3, 3e3),
     "float32": (0.002, 0.005, 0.01, 0.02, 0.05),
 }
-
-
-def published(graph: Graph) -> Scheme:
-    """The published scheme, counted from the end as deep as there, on the convolutions that open a block here."""
-    count = len(layers(graph))
-    shift = count - 1 - 42  # a last linear layer aside
-    pairs = zip((21, 24, 27, 30, 36, 39), (1.0, 1.0, 1.0, 1.0, 0.125, 0.25))
-    return Scheme(round(22 * count / 42), tuple((i + shift, ratio) for i, ratio in pairs))
 
 
 def vehicles(data: Path, part: str, count: int) -> Data:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ def test_kill_and_resume_end_where_an_undisturbed_run_ends(place: Path) -> None:
 def interrupted_again(place: Path) -> int:
     """Resume, and end that with Ctrl-C after two more trials."""
     before = finished(place / "killed" / "study.journal")
-    with subprocess.Popen(command(place, "killed", "--resume"), stderr=subprocess.DEVNULL) as process:
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells have what they run behind them ignore it
+    again = command(place, "killed", "--resume")
+    with subprocess.Popen(again, stderr=subprocess.DEVNULL, preexec_fn=heard) as process:
         while finished(place / "killed" / "study.journal") < before + 2:
             assert process.poll() is None
             time.sleep(0.02)
