@@ -19,6 +19,7 @@ from .memory import Overlap, plan
 from .placement import aligned, covered
 
 BEAM = 12
+LARGEST = 600  # nodes; the time of the search grows with their square, and larger networks keep their order
 
 
 class _State(NamedTuple):
@@ -40,7 +41,7 @@ def reorder(
 
     `scratch` and `overlap` are those of `memory.plan`.
     """
-    if _is_chain(graph):
+    if len(graph.nodes) > LARGEST or _is_chain(graph):
         return graph
     order = _search(graph, _Memory(graph, scratch, overlap))
     if order == list(range(len(order))):
