@@ -214,7 +214,7 @@ def _buffers(
                 last[v] = index
     forever = {s.before for s in graph.states}
     renewed = {s.after: s.before for s in graph.states}
-    final = {s.before: last.get(s.before, -1) for s in graph.states}  # where the old value is read last
+    final = _last_reads(graph, last)
     for v in (*graph.outputs, *(s.after for s in graph.states), *forever):
         last[v] = end
     homes = _homes(graph, last, end)
@@ -263,7 +263,7 @@ def _buffers(
                 continue
             over: Value | None = None  # what it lies over
             if op.is_view or op.in_place:
-                over = _shared(node, index, v, owner, spans, stored, forever)
+                over = _shared(node, index, v, owner, inside, spans, stored, forever)
             elif op.updates:
                 old = node.inputs[op.updates[node.outputs.index(v)]]
                 over = old if old is not None and renewed.get(v) is old and final[old] == index else None
@@ -283,6 +283,18 @@ def _buffers(
                 scratches[node] = len(buffers)
                 buffers.append(Buffer((), index, index, aligned(size)))
     return _Lying(buffers, scratches, owner, inside, free)
+
+
+def _last_reads(graph: Graph, last: Mapping[Value, int]) -> dict[Value, int]:
+    """Where the old value of each state is read last, as it is or through a view."""
+    final = {s.before: last.get(s.before, -1) for s in graph.states}
+    shown = {s.before: s.before for s in graph.states}  # a state or a view of it -> the state
+    for node in graph.nodes:
+        source = node.inputs[0] if node.op.is_view else None
+        if source in shown:
+            shown[node.output] = shown[source]
+            final[shown[source]] = max(final[shown[source]], last.get(node.output, -1))
+    return final
 
 
 def _cuts(node: Node) -> list[int] | None:
@@ -340,17 +352,23 @@ def _shared(
     index: int,
     v: Value,
     owner: dict[Value, int],
+    inside: dict[Value, int],
     spans: list[list[int]],
     stored: Mapping[Value, object],
     forever: set[Value],
 ) -> Value | None:
-    """The input that an output can lie over: a view's always, an elementwise result's where the input dies."""
+    """The input that an output can lie over: a view's always, an elementwise result's where the input dies and no other
+    operand lies elsewhere in the same buffer, whose elements would be written over before they are read."""
     if node.op.is_view:
         source = node.inputs[0]
         return source if source is not None and source not in stored else None
     for source in node.inputs:
         if source is None or source in stored or source in forever or source.shape != v.shape:
             continue
-        if spans[owner[source]][1] == index and source.type.bytes == v.type.bytes:
+        mine = owner[source]
+        beside = [o for o in node.inputs if o is not None and owner.get(o) == mine]
+        if any(o.shape != source.shape or inside.get(o, 0) != inside.get(source, 0) for o in beside):
+            continue
+        if spans[mine][1] == index and source.type.bytes == v.type.bytes:
             return source
     return None

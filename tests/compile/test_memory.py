@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netwright import devices
 from netwright.compile.memory import plan
 from netwright.compile.placement import ALIGNMENT, Buffer, place
 from netwright.graph import OPS, Builder, Quant, Type
+from netwright.graph.ops.shape import TO_END
 
 Q = Quant(0.1, 0)
 buffers = st.lists(
@@ -110,3 +114,36 @@ def test_float_elementwise_layers_write_over_operands_that_die_there() -> None:
     z = b(OPS["add"](), b(OPS["relu"](), y), b(OPS["exp"](), y))
     b.output(z)
     assert plan(b.graph()).bytes == 2 * 200  # the relu and the exponential read the same product
+
+
+@pytest.mark.parametrize("first", [(1, 0), (0, 1)])
+@pytest.mark.parametrize("device", ["host", "cortex-m4"])
+def test_stretches_of_one_tensor_are_not_written_over_before_they_are_read(
+    first: tuple[int, int], device: str, tmp_path: Path
+) -> None:
+    """Neighbours' differences, x[1:] - x[:-1]: both operands are slices that lie in x; and x less its first row."""
+    b = Builder("net")
+    x = b(OPS["q_requantise"](x=Q, out=Q, low=-100), b.input("x", Type((1, 12, 2), "int8", Q)))
+    one, other = (b(OPS["slice"]((0, start, 0), (TO_END, start + 11, 2)), x) for start in first)
+    b.output(b(OPS["q_sub"](Q, Q, Q), one, other))
+    z = b(OPS["q_requantise"](x=Q, out=Q, low=-99), b.input("z", Type((1, 6, 2), "int8", Q)))
+    b.output(b(OPS["q_sub"](Q, Q, Q), z, b(OPS["slice"]((0, 0, 0), (TO_END, 1, 2)), z)))
+    graph = b.graph()
+    inputs = [np.random.default_rng(0).integers(-128, 128, (4, *v.shape[1:])).astype(np.int8) for v in graph.inputs]
+    made = devices.get(device).compile(graph, out=tmp_path).run(*inputs)
+    for found, expected in zip(made, graph.run(*inputs), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_state_that_a_view_still_shows_is_not_written_over() -> None:
+    b = Builder("net")
+    state = b.state("weights", Type((2, 3), "int8"))
+    shown = b(OPS["reshape"]((3, 2)), state)
+    step = b.input("step", Type((2, 3), "int8"))
+    scale = b.param("scale", (2,))
+    after = b(OPS["q_weight_update"](), state, None, b(OPS["cast"]("float32"), step), scale)
+    after = after if not isinstance(after, tuple) else after[0]
+    b.update(state, after)
+    b.output(b(OPS["expand"]((3, 2)), shown))
+    made = plan(b.graph())
+    assert made.at[after] != made.at[state]
