@@ -69,11 +69,16 @@ def command(
     broken = []
     for name in [device] if device else devices.names():
         chosen = devices.get(name, ram=ram, flash=flash, latency=latency, clock=clock)
+        cost = None
         try:
-            violations = chosen.check(graph, options)
-            cost = chosen.cost(graph, options) if not any(v.rule in ("M1", "H1") for v in violations) else None
+            violations = chosen.refused(graph, options)
+            if not violations:
+                chosen.lowered(graph)
         except UserError as error:
-            violations, cost = [devices.Violation("M1", graph.name, str(error), "replace that op")], None
+            violations = [devices.Violation("M1", graph.name, str(error), "replace that op")]
+        if not violations:  # what is raised from here on is about the options
+            violations = chosen.check(graph, options)
+            cost = chosen.cost(graph, options) if all(v.rule != "H1" for v in violations) else None
         found[chosen.name] = {
             "fits": not violations,
             "violations": [vars(v) for v in violations],

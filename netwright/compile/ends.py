@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netwright.graph import Graph, Value
-from netwright.graph.builder import copy_node, opened
+from netwright.graph.builder import closed, copied, opened
 from netwright.graph.ops.quantise import Dequantise, Quantise
 
 from . import dead
@@ -25,13 +25,11 @@ def integer(graph: Graph) -> Graph:
         if node.output in taken:
             new[node.output] = new[taken[node.output]]
             continue
-        made = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-        new.update(zip(node.outputs, made.outputs, strict=True))
-    for state in graph.states:
-        b.update(new[state.before], new[state.after])
+        new.update(copied(b, new, node))
+    given: dict[Value, Value] = {}
     for value in graph.outputs:
         maker = graph.producers.get(value)
-        source = maker.inputs[0] if maker is not None and isinstance(maker.op, Dequantise) else value
-        assert source is not None
-        b.output(new[source])
-    return dead.eliminate(b.graph())
+        source = maker.inputs[0] if maker is not None and isinstance(maker.op, Dequantise) else None
+        if source is not None and all(s.after is not value for s in graph.states):
+            given[value] = new[source]
+    return dead.eliminate(closed(graph, b, new, given))

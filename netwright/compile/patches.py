@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Value
-from netwright.graph.builder import copy_node, opened
+from netwright.graph.builder import closed, copied, opened
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.quantise import Dequantise, Quantise
@@ -65,31 +65,23 @@ def apply(graph: Graph, stages: tuple[Stage, ...]) -> Graph:
         if stage.first < done:
             raise UserError(f"patch stages {stages} overlap: let each begin after the one before it")
         for node in graph.nodes[done : stage.first]:
-            _copy(b, new, node)
+            new.update(copied(b, new, node))
         _banded(b, new, graph, stage)
         done = stage.last + 1
     for node in graph.nodes[done:]:
-        _copy(b, new, node)
-    for state in graph.states:
-        b.update(new[state.before], new[state.after])
-    b.output(*(new[v] for v in graph.outputs))
-    return dead.eliminate(b.graph())
+        new.update(copied(b, new, node))
+    return dead.eliminate(closed(graph, b, new))
 
 
-def _copy(b: Builder, new: dict[Value, Value], node: Node) -> None:
-    made = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-    new.update(zip(node.outputs, made.outputs, strict=True))
-
-
-def _windows(node: Node) -> tuple[int, int, int, int] | None:
-    """Kernel's reach, stride and padding at the top and bottom, in rows; None for what does not look at rows so."""
+def _window(node: Node) -> tuple[int, int, int] | None:
+    """Kernel's reach, stride and padding at the top, in rows; None for what does not look at rows so."""
     op = node.op
     if isinstance(op, QConv):
         w = node.inputs[1]
         assert w is not None
-        return (w.shape[1] - 1) * op.dilation[0] + 1, op.stride[0], op.padding[0], op.padding[2]
+        return (w.shape[1] - 1) * op.dilation[0] + 1, op.stride[0], op.padding[0]
     if isinstance(op, (QMaxPool, QAveragePool)):
-        return op.kernel[0], op.stride[0], op.padding[0], op.padding[2]
+        return op.kernel[0], op.stride[0], op.padding[0]
     return None
 
 
@@ -101,7 +93,7 @@ def by_rows(node: Node, graph: Graph) -> bool:
         return False
     if isinstance(node.op, QAveragePool) and node.op.padding != (0, 0, 0, 0):
         return False  # counts what it averages at borders
-    if _windows(node) is not None:
+    if _window(node) is not None:
         return node.inputs[0] not in graph.param_of
     if isinstance(node.op, Concat):
         return node.op.axis % 4 == 3 and not any(v in graph.param_of for v in node.inputs)
@@ -114,10 +106,10 @@ def by_rows(node: Node, graph: Graph) -> bool:
 
 def needed(node: Node, rows: Rows, v: Value) -> Rows:
     """The rows of input `v` that these rows of the result read."""
-    window = _windows(node)
+    window = _window(node)
     if window is None:
         return rows
-    reach, stride, top, _ = window
+    reach, stride, top = window
     first, last = rows[0] * stride - top, (rows[1] - 1) * stride - top + reach
     return max(0, first), min(v.shape[1], last)
 
@@ -152,9 +144,9 @@ def _tile(
         held, (first, _) = tile[v]
         more = needed(node, rows, v)
         inputs.append(_rows(b, held, (more[0] - first, more[1] - first), held.shape[1]))
-    op, window = node.op, _windows(node)
+    op, window = node.op, _window(node)
     if window is not None:
-        reach, stride, top, _ = window
+        reach, stride, top = window
         x = node.inputs[0]
         assert x is not None and isinstance(op, (QConv, QMaxPool, QAveragePool))
         above = max(0, top - rows[0] * stride)

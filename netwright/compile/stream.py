@@ -6,7 +6,7 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Type, Value
-from netwright.graph.builder import copy_node, opened
+from netwright.graph.builder import closed, copied, opened
 from netwright.graph.ops.front_end.log_mel import QLogMel
 from netwright.graph.ops.int8.elementwise import QRequantise
 from netwright.graph.ops.shape import Concat, Slice
@@ -43,10 +43,8 @@ def by_hops(graph: Graph) -> Graph:
     new[last.output] = _rolled(b, last.output, frame, int(silence.reshape(-1)[0]))
     for node in graph.nodes:
         if node not in (first, last):
-            copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-            new.update(zip(node.outputs, copied.outputs, strict=True))
-    b.output(*(new[v] for v in graph.outputs))
-    return dead.eliminate(b.graph())
+            new.update(copied(b, new, node))
+    return dead.eliminate(closed(graph, b, new))
 
 
 def _silence(graph: Graph, node: Node) -> np.ndarray:

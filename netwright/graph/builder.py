@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, overload
 
@@ -241,10 +241,7 @@ def rebuild(
             made = copy_node(b, node, inputs).outputs
         for old, value in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True):
             new[old] = value
-    for state in graph.states:
-        b.update(new[state.before], new[state.after])
-    b.output(*(new[v] for v in graph.outputs))
-    return _without_unread_params(b.graph())
+    return without_unread_params(closed(graph, b, new))
 
 
 def opened(
@@ -275,7 +272,28 @@ def copy_node(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Node:
     return b._nodes[-1]
 
 
-def _without_unread_params(graph: Graph) -> Graph:
+def copied(b: Builder, new: Mapping[Value, Value], node: Node) -> dict[Value, Value]:
+    """A node of a graph that was `opened`, on what stands for its inputs; returns what stands for its outputs."""
+    made = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+    return dict(zip(node.outputs, made.outputs, strict=True))
+
+
+def closed(
+    graph: Graph, b: Builder, new: Mapping[Value, Value], ends: Mapping[Value, Value] | None = None
+) -> Graph:
+    """The graph that was `opened`, with the states' next values and the outputs that stand for its own.
+
+    `ends` are what stands there for some of them and nowhere else.
+    """
+    last = {**new, **ends} if ends else new
+    for state in graph.states:
+        b.update(new[state.before], last[state.after])
+    b.output(*(last[v] for v in graph.outputs))
+    return b.graph()
+
+
+def without_unread_params(graph: Graph) -> Graph:
+    """Drop parameters that nothing reads."""
     read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs) | {s.after for s in graph.states}
     kept = tuple(p for p in graph.params if p.value in read)
     return graph if len(kept) == len(graph.params) else replace(graph, params=kept)
@@ -289,10 +307,7 @@ def live(graph: Graph) -> Graph:
         if any(v in needed for v in node.outputs):
             kept.add(node)
             needed.update(node.inputs)
-    if len(kept) < len(graph.nodes):
-        return rebuild(graph, only=kept)
-    params = tuple(p for p in graph.params if p.value in needed)
-    return graph if len(params) == len(graph.params) else replace(graph, params=params)
+    return rebuild(graph, only=kept) if len(kept) < len(graph.nodes) else without_unread_params(graph)
 
 
 def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]:
@@ -304,8 +319,8 @@ def inline(b: Builder, graph: Graph, *inputs: Value | None) -> tuple[Value, ...]
     for param in graph.params:
         new[param.value] = b.constant(graph.store.read(param), param.value.name, param.value.dtype)
     for node in graph.nodes:
-        copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-        new.update(zip(node.outputs, copied.outputs, strict=True))
+        made = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
+        new.update(zip(node.outputs, made.outputs, strict=True))
     return tuple(v for v in (new[o] for o in graph.outputs) if v is not None)
 
 
@@ -322,12 +337,8 @@ def prefixed(graph: Graph, front: Graph) -> Graph:
         raise ValueError(f"{graph.name} takes {graph.inputs[0].type}, its front end makes {made.type}")
     new[graph.inputs[0]] = made
     for node in graph.nodes:
-        copied = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-        new.update(zip(node.outputs, copied.outputs, strict=True))
-    for state in graph.states:
-        b.update(new[state.before], new[state.after])
-    b.output(*(new[v] for v in graph.outputs))
-    return b.graph()
+        new.update(copied(b, new, node))
+    return closed(graph, b, new)
 
 
 __all__ = ["Builder", "Composite", "inline", "live", "prefixed", "rebuild"]

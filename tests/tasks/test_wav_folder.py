@@ -59,7 +59,9 @@ def test_channels_are_averaged(tmp_path) -> None:
         for i in range(4):
             one = tone(hz, 0.3 + 0.1 * i)
             wav(both / name / f"{i}.wav", np.stack([1.5 * one, 0.5 * one], 1), channels=2)
-    np.testing.assert_allclose(load(both).train.x, load(mono).train.x, atol=0.1)
+    averaged, single = load(both).train.x, load(mono).train.x
+    loud = single > -5  # elsewhere there is only what rounding to 16 bits leaves
+    assert np.abs(averaged - single)[loud].max() < 0.01 and loud.mean() > 0.05
 
 
 def test_recordings_are_as_long_as_the_longest_up_to_a_second_or_as_told(tmp_path) -> None:

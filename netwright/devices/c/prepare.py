@@ -8,7 +8,8 @@ from typing import Any
 
 from netwright.compile import batchnorm, constants, dead, pads, patches
 from netwright.errors import UserError
-from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
+from netwright.graph import Graph, Value, expand_all
+from netwright.graph.builder import closed, copied, opened, without_unread_params
 from netwright.graph.ops.shape import Expand, Reshape
 
 from ..manifest import is_float
@@ -81,20 +82,8 @@ def _own_ends(graph: Graph) -> Graph:
     ends = [*graph.outputs, *(s.after for s in graph.states if s.after not in kept)]
     if not any(v in views for v in ends):
         return graph
-    b, new = _copied(graph)
-    copies = {v: b(Expand(v.shape), new[v], name=f"{v.name}.copy") for v in dict.fromkeys(ends) if v in views}
-    for state in graph.states:
-        b.update(new[state.before], copies.get(state.after, new[state.after]))
-    b.output(*(copies.get(v, new[v]) for v in graph.outputs))
-    return rebuild(b.graph())
-
-
-def _copied(graph: Graph) -> tuple[Builder, dict[Value, Value]]:
-    """A builder with all of the graph but its ends."""
-    from netwright.graph.builder import copy_node, opened
-
     b, new = opened(graph)
     for node in graph.nodes:
-        made: Node = copy_node(b, node, tuple(new[v] if v is not None else None for v in node.inputs))
-        new.update(zip(node.outputs, made.outputs, strict=True))
-    return b, new
+        new.update(copied(b, new, node))
+    copies = {v: b(Expand(v.shape), new[v], name=f"{v.name}.copy") for v in dict.fromkeys(ends) if v in views}
+    return without_unread_params(closed(graph, b, new, copies))

@@ -11,7 +11,7 @@ import numpy as np
 
 from netwright.errors import UserError, nearest
 
-from ...builder import _without_unread_params
+from ...builder import without_unread_params
 from ...graph import Graph
 from ...types import DTYPES, FLOATS, Type
 from ..export.exporter import onnx_module
@@ -135,7 +135,7 @@ def _graph_of(
             value.name = im.b.unique(output)
         values.append(value)
     im.b.output(*values)
-    return _without_unread_params(im.b.graph())
+    return without_unread_params(im.b.graph())
 
 
 def _texts(graph: Any) -> Iterator[Any]:
