@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 import netwright.devices.cortex_m.cost as model
 from netwright.devices import get
+from netwright.devices.c.choice import kernel
 from netwright.devices.c.toolchain import version
 from netwright.graph import Builder, Graph, Quant, Type, Value
 from netwright.graph.ops import OPS
@@ -116,10 +117,10 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         k, s = int(rng.integers(2, 4)), int(rng.integers(1, 3))
         pad = int(rng.integers(0, 2)) * (k // 2)
         y = b(OPS[f"q_{family}"](kernel=(k, k), stride=(s, s), padding=(pad,) * 4), image(channels()))
-    elif family in ("sum", "product"):
+    elif family in ("sums", "sum", "product"):
         x = image(channels())
         z = b.input("z", Type(x.shape, "int8", W))
-        y = b(OPS["q_add" if family == "sum" else "q_mul"](x=X, y=W, out=Y), x, z)
+        y = b(OPS[{"sums": "q_add", "sum": "q_sub", "product": "q_mul"}[family]](x=X, y=W, out=Y), x, z)
     elif family == "requantise":
         y = b(OPS["q_requantise"](x=X, out=Y), image(channels()))
     elif family == "lookup":
@@ -150,6 +151,7 @@ FAMILIES = (
     "linear",
     "max_pool",
     "average_pool",
+    "sums",
     "sum",
     "product",
     "requantise",
@@ -172,19 +174,37 @@ FAMILIES = (
 LARGE = ("conv", "depthwise", "linear", "grouped")  # families of many features, which need more layers
 
 
+def some(family: str, rng: np.random.Generator) -> Graph:
+    """The next random layer that can be."""
+    while True:
+        try:
+            return layer(family, rng)
+        except ValueError:
+            continue
+
+
+def beside_another(graph: Graph, family: str, rng: np.random.Generator) -> dict[str, Graph]:
+    """The entries of a program in which a kernel that layers share has two callers that agree on nothing: with one, the
+    compiler would make the kernel for its shape, which it cannot in a network."""
+    name = kernel(graph.nodes[-1])
+    if name is None:
+        return {"infer": graph}
+    while True:
+        other = some(family, rng)
+        if kernel(other.nodes[-1]) == name and not {*other.inputs[0].shape} & {*graph.inputs[0].shape} - {1}:
+            return {"infer": graph, "other": other}
+
+
 def measured(core: str, family: str, count: int, seed: int) -> Iterator[tuple[tuple[float, ...], Any]]:
     """Features and profile of random layers."""
     rng = np.random.default_rng([seed, *family.encode()])
     device = get(core, ram="256KB", flash="1MB") if core != "cortex-m0plus" else get(core)
     made = 0
     while made < count:
-        try:
-            graph = layer(family, rng)
-        except ValueError:
-            continue
+        graph = some(family, rng)
         made += 1
         with tempfile.TemporaryDirectory() as folder:
-            program = device.compile(graph, out=folder)
+            program = device.compile(beside_another(graph, family, rng), out=folder)
             inputs = [random(v, rng) for v in graph.inputs]
             found = model.features(graph.nodes[-1])
             assert found is not None and found[0] == family, found

@@ -51,8 +51,19 @@ def layer(kernel: tuple[int, int], stride: int, groups: str, clamped: bool, dila
     return b.graph()
 
 
+def sums() -> Graph:
+    """Two additions that share a kernel."""
+    b = Builder("two")
+    x, y, out = Quant(0.05, 3), Quant(0.04, -5), Quant(0.06, 7)
+    for i, (op, size) in enumerate(((OPS["q_add"](x, y, out), 40), (OPS["q_add"](y, x, out, low=7), 60))):
+        operands = (b.input(name, Type((1, size), "int8", q)) for name, q in (("x", op.x), ("y", op.y)))
+        b.output(b(op, *operands, name=f"layer{i}"))
+    return b.graph()
+
+
 def layers() -> Iterator[Graph]:
     """A network for each kernel."""
+    yield sums()
     yield layer((3, 3), 1, "one", False)
     yield layer((3, 3), 1, "two", False)
     for clamped in (False, True):
@@ -84,7 +95,7 @@ def alone(core: str, count: int = 8) -> tuple[dict[str, int], int]:
     """Family of layers with code of their own -> median bytes of a random one; and those of the program around it."""
     families, around = {}, []
     for family in FAMILIES:
-        if family in ("conv", "depthwise", "depthwise_any", "grouped"):
+        if family in ("conv", "depthwise", "depthwise_any", "grouped", "sums"):
             continue
         rng, found = np.random.default_rng(sum(family.encode())), []
         while len(found) < count:

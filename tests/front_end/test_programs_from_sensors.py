@@ -163,7 +163,7 @@ def test_limits_are_held_against_the_program_with_its_front_end(tmp_path: Path) 
         measured = [device.compile(g).profile() for g in (whole(task, trained), alone)]
         modelled = [roomy.cost(deployed), roomy.cost(floating)]
         assert measured[0].ram_bytes["arena"] == modelled[0].ram_bytes["arena"] >= 6400
-        for count, off in (("instructions", 0.06), ("flash_total", 0.08)):  # of the front end: with less without
+        for count, off in (("instructions", 0.06), ("flash_total", 0.04)):  # of the front end: with less without
             ours, theirs = (getattr(pair[0], count) - getattr(pair[1], count) for pair in (measured, modelled))
             assert ours > 0 and ours == pytest.approx(theirs, rel=off), count
 

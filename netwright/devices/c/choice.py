@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from netwright.graph import Node, by_signature
-from netwright.graph.ops.front_end.log_mel import QLogMel
 from netwright.graph.ops.int8.conv import QConv
+from netwright.graph.ops.int8.elementwise import QAdd
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
 SHAPE_BYTES = 80  # nw_conv_shape of conv.h, a constant of every convolution
+SUMS_BYTES = 40  # nw_sums_shape of elementwise.h
 
 
 def is_depthwise(node: Node) -> bool:
@@ -32,12 +33,27 @@ def by_columns(node: Node) -> bool:
     return op.stride == (1, 1) and -(-y.shape[1] // 4) * y.shape[2] < -(-y.shape[2] // 4) * y.shape[1]
 
 
+def is_plain_sum(node: Node) -> bool:
+    """Whether an addition is one of nw_sums: shapes alike, and scales of a usual size."""
+    op, x, y = node.op, *node.inputs
+    assert isinstance(op, QAdd) and x is not None and y is not None
+    first, second, (_, shift) = op.constants()
+    return x.shape == y.shape and (1 << 30, 0) in (first, second) and max(-first[1], -second[1]) < 30 and shift < 0
+
+
+def shape_bytes(node: Node) -> int:
+    """Bytes of the constant that tells a shared kernel what it works on."""
+    if isinstance(node.op, QConv):
+        return SHAPE_BYTES
+    return SUMS_BYTES if isinstance(node.op, QAdd) and is_plain_sum(node) else 0
+
+
 @by_signature
 def kernel(node: Node) -> str | None:
     """The name of the kernel that layers share, of which a program has one copy; None for a layer with its own code."""
     op, w = node.op, node.inputs[1] if len(node.inputs) > 1 else None
-    if isinstance(op, QLogMel):
-        return "nw_log_mel"
+    if isinstance(op, QAdd):
+        return "nw_sums" if is_plain_sum(node) else None
     if not isinstance(op, QConv) or w is None:
         return None
     if op.groups == 1:
@@ -53,7 +69,7 @@ def kernel(node: Node) -> str | None:
 
 def stream_bytes(weights: tuple[int, ...]) -> int:
     """Bytes of the constants of a convolution of one group with weights [O, Kh, Kw, C], as emitters.layers.stream packs
-    them."""
+    them, but for biases of more than 24 bits."""
     o, kh, kw, c = weights
     groups = kh * -(-kw * c // 4)
-    return o // 2 * (20 + 8 * groups) + o % 2 * (12 + 4 * groups)
+    return o // 2 * (16 + 8 * groups) + o % 2 * (8 + 4 * groups)

@@ -35,7 +35,7 @@ from netwright.graph.ops.int8.svdf import QSvdf
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import Concat, Pad, Slice, Split, Transpose
 
-from ..c.choice import by_channel, by_columns, is_depthwise
+from ..c.choice import by_channel, by_columns, is_depthwise, is_plain_sum
 
 _FAMILIES: dict[type, str] = {
     QAdd: "sum",
@@ -134,6 +134,8 @@ def features(node: Node) -> Features | None:
         family, values = _layer(node)
         samples = 1 if isinstance(op, QLinear) else node.output.shape[0]  # images are taken one after the other
         return family, tuple(samples * v for v in values)
+    if isinstance(op, QAdd) and is_plain_sum(node):
+        return "sums", (1.0, float(node.output.type.size))
     # whatever else there is moves elements
     return _FAMILIES.get(type(op), "move"), (1.0, float(sum(v.type.size for v in node.outputs)))
 
@@ -241,7 +243,8 @@ def _conv(node: Node, op: QConv) -> Features:
     run = -(-kw * c // 4)
     whole = rows * xs[kw] if op.dilation[1] == 1 else 0  # rows of windows that borders leave
     cut = pixels * kh - whole
-    taps, elements = (cut * kw, 0) if c % 4 == 0 else (0, cut * kw * c)
+    taps, seen = cut * kw, inside - whole * kw  # of those rows; of the image, not of its borders
+    by_four, by_one = ((taps, seen, c // 4), (0, 0, 0)) if c % 4 == 0 else ((0, 0, 0), (taps, seen, c))
     pairs, halves = -(-pixels // 2), o // 2
     return "conv", tuple(
         float(v)
@@ -250,9 +253,7 @@ def _conv(node: Node, op: QConv) -> Features:
             pairs,
             pixels * kh,
             whole * run,
-            taps,
-            taps * (c // 4),
-            elements,
+            *(v for taps, seen, size in (by_four, by_one) for v in (taps, seen * size, (taps - seen) * size)),
             pairs * halves,
             pairs * halves * kh * run,
             pairs * (o % 2),

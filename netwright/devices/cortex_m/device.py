@@ -20,7 +20,7 @@ from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
 from ..c import CSource, arranged, generate, outside, planned, prepared
-from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
+from ..c.choice import kernel, shape_bytes, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -36,7 +36,7 @@ SAMPLES_A_CORE = 32  # of a run, for which another emulated core is worth starti
 _FIRMWARE = Path(__file__).parent / "firmware"
 
 
-STEP = 3  # bytes of code with which the entry calls a layer, about
+STEP = 4  # bytes of code with which the entry calls a layer
 STACK = 700  # bytes that are left for the stack where patches are chosen
 
 
@@ -63,7 +63,7 @@ class CortexM(Device):
         if broken or not is_float(graph):
             return broken
         try:
-            self.lowered(graph, options)
+            self.lowered(graph)
         except UserError as error:  # an op that has an integer form, but not with these attributes or operands
             where, _, what = str(error).partition(": ")
             return [Violation("M1", where, what, "replace it by ops that have one")]
@@ -85,18 +85,15 @@ class CortexM(Device):
             own = price(node)
             if own is None or node in where.free:
                 continue
-            constants = _packed_bytes(node)
             own_constants = [v for v in node.inputs if v in lowered.param_of and v not in counted and v is not None]
-            if constants is None:
-                constants = sum(v.type.bytes for v in own_constants)
-            elif not own_constants:
-                constants = SHAPE_BYTES
+            packed = _packed_bytes(node) if own_constants else 0
+            constants = shape_bytes(node) + (sum(v.type.bytes for v in own_constants) if packed is None else packed)
             counted.update(own_constants)
             instructions += own.instructions
             cycles += own.cycles
             rodata += constants
             common = kernel(node)
-            if common is None or own.text:  # its own, or one that a program has but one of
+            if common is None:
                 stack = max(stack, own.stack)
                 text += own.text
             else:
@@ -423,8 +420,8 @@ def _packed_bytes(node: Node) -> int | None:
     w = node.inputs[1]
     assert w is not None
     if isinstance(node.op, QConv) and node.op.groups == 1:
-        return stream_bytes(w.shape) + SHAPE_BYTES
+        return stream_bytes(w.shape)
     if isinstance(node.op, QLinear):  # filled up to fours
         outputs, inputs = w.shape
         return outputs * (-(-inputs // 4) * 4 + 9)
-    return w.type.size + 9 * w.shape[0] + SHAPE_BYTES * isinstance(node.op, QConv)
+    return w.type.size + 9 * w.shape[0]

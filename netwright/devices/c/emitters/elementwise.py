@@ -7,6 +7,7 @@ import math
 from netwright.graph import Node
 from netwright.graph.ops.int8.elementwise import QAdd, QFlip, QLookup, QMul, QPrelu, QRequantise, QSub
 
+from ..choice import SUMS_BYTES, is_plain_sum
 from ..source import CTYPES, Body, Writer, emits
 
 _HEADER = ("elementwise.h",)
@@ -52,6 +53,8 @@ def binary(writer: Writer, node: Node) -> Body:
         else:
             operands.append(f"x{arena}")
             arena += 1
+    if isinstance(op, QAdd) and is_plain_sum(node):
+        return _sums(op, node.output.type.size, operands, size)
     shapes = [v.shape for v in node.inputs if v is not None]
     if isinstance(op, QMul):
         first, second, result = (1, 0), (1, 0), op.constants()
@@ -75,6 +78,18 @@ def binary(writer: Writer, node: Node) -> Body:
     else:
         text = loops(out, f"y0[{index(strides(out, out), out)}] = {call};")
     return Body(text, _HEADER, size)
+
+
+def _sums(op: QAdd, n: int, operands: list[str], size: int) -> Body:
+    """The kernel that additions share; the operand with the larger scale is its first."""
+    sides = list(zip((op.x, op.y), op.constants()[:2], operands, strict=True))
+    if sides[0][1] != (1 << 30, 0):
+        sides.reverse()
+    (first, _, x), (second, (multiplier, shift), other) = sides
+    scale = f"{{{op.out.zero}, {', '.join(map(str, op.constants()[2]))}}}"
+    fields = f"{n}, {first.zero}, {second.zero}, {multiplier}, {-shift}, {scale}, {op.low}, {op.high}"
+    shape = f"    static const nw_sums_shape s = {{{fields}}};"
+    return Body(f"{shape}\n    nw_sums({x}, {other}, y0, &s);", _HEADER, size + SUMS_BYTES)
 
 
 @emits(QRequantise)

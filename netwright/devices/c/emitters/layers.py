@@ -61,27 +61,30 @@ def stream(weights: np.ndarray, zero: int, bias: np.ndarray, multiplier: np.ndar
     """The constants of a convolution in the order that nw_conv reads them, as bytes.
 
     Rows of a kernel [O, Kh, Kw, C] are filled up to whole groups of four (with their zero point, since what is read
-    there may be anything). For two outputs at a time: biases, weights side by side in each group, multipliers, shifts.
+    there may be anything). For two outputs at a time: weights side by side in each group, 24 bits of bias above a shift
+    each, multipliers. At the end what 24 bits do not hold of a bias: of every output whose shift is WIDE less, which
+    those are made whose bias is so large.
     """
     o, kh, kw, c = weights.shape
     run = -(-kw * c // 4) * 4
     rows = np.full((o, kh, run), zero, np.int8)
     rows[:, :, : kw * c] = weights.reshape(o, kh, kw * c)
     groups = rows.reshape(o, -1, 4)
-    words = [a.astype("<i4").view(np.int8).reshape(o, 4) for a in (bias, multiplier)]
-    pairs = o // 2
-    two = [a[: 2 * pairs].reshape(pairs, 2, *a.shape[1:]) for a in (*words, groups, down.astype(np.int8))]
-    parts = [
-        two[0].reshape(pairs, 8),
-        two[2].transpose(0, 2, 1, 3).reshape(pairs, 8 * groups.shape[1]),
-        two[1].reshape(pairs, 8),
-        two[3].reshape(pairs, 2),
-        np.zeros((pairs, 2), np.int8),
-    ]
-    flat = [np.concatenate(parts, axis=1).reshape(-1)]
+    held = ((bias + (1 << 23)) & 0xFFFFFF) - (1 << 23)
+    down = down - WIDE * ((held != bias) & (down >= -WIDE // 2))
+    ends = np.stack([held * 256 + (down & 255), multiplier], 1)  # [O, 2]
+    pairs, size = o // 2, kh * run
+    together = groups[: 2 * pairs].reshape(pairs, 2, size // 4, 4).transpose(0, 2, 1, 3).reshape(pairs, 2 * size)
+    closing = _bytes(ends[: 2 * pairs].reshape(pairs, 2, 2).transpose(0, 2, 1)).reshape(pairs, 16)
+    flat = [np.concatenate([together, closing], axis=1).reshape(-1)]
     if o % 2:
-        flat += [words[0][-1], groups[-1].reshape(-1), words[1][-1], down[-1:].astype(np.int8), np.zeros(3, np.int8)]
-    return np.concatenate(flat)
+        flat += [groups[-1].reshape(-1), _bytes(ends[-1])]
+    return np.concatenate([*flat, _bytes((bias - held)[down < -WIDE // 2])])
+
+
+def _bytes(words: np.ndarray) -> np.ndarray:
+    """Words of 32 bits, one after the other."""
+    return np.ascontiguousarray(words.astype("<i4")).view(np.int8).reshape(-1)
 
 
 def _side_by_side(groups: np.ndarray, width: int) -> np.ndarray:

@@ -88,7 +88,7 @@ NW_INLINE int32_t nw_word(const int8_t *p)
 typedef struct {
     const int16_t *q;
     int32_t loops, entry; /* of four groups each; where the first is entered */
-    int32_t rounding, off0, off1;
+    int32_t rounding, start0, start1;
     int8_t *y0, *y1;
     int32_t pairs;
 } nw_conv_context;
@@ -121,15 +121,31 @@ typedef struct {
     "strb %[" ACC "], [%[" Y "]], #1\n\t"
 #endif
 
-/* All pairs of outputs of two gathered pixels q, to y0 and y1. For each pair the stream w has two biases, the weights
- * [groups, 2, 4], two multipliers, and two shifts as nw_conv_finish has them, filled up to a word. */
+/* what a sum gets that was begun without its bias: 24 bits of it lie above a shift; the rest of a NW_WIDE one in `more` */
+NW_INLINE int32_t nw_conv_late(int32_t bias, int32_t down, const int8_t **more)
+{
+    if (down >= -NW_WIDE / 2)
+        return bias >> 8;
+    *more += 4;
+    return (int32_t)((uint32_t)(bias >> 8) + (uint32_t)nw_word(*more - 4));
+}
+
+NW_INLINE int32_t nw_plus(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* All pairs of outputs of two gathered pixels q, to y0 and y1. For each pair the stream w has the weights [groups, 2, 4],
+ * two words of 24 bits of bias above a shift as nw_conv_finish has it, and two multipliers. `start` is less what a zero
+ * point of the weights takes off. */
 NW_INLINE const int8_t *nw_conv_pairs(int16_t *q, const int8_t *w, int8_t *y0, int8_t *y1, int32_t pairs,
-                                      int32_t groups, int32_t off0, int32_t off1, const nw_end e)
+                                      int32_t groups, int32_t start0, int32_t start1, const nw_end e,
+                                      const int8_t **more)
 {
 #ifdef NW_DSP
     nw_conv_context *context = (nw_conv_context *)(q + 8 * groups);
-    *context = (nw_conv_context){q, (groups + 3) / 4, (-groups & 3) * NW_GROUP_BYTES + 1, 2 * e.zero + 1, off0, off1, y0,
-                                 y1, pairs};
+    *context = (nw_conv_context){q, (groups + 3) / 4, (-groups & 3) * NW_GROUP_BYTES + 1, 2 * e.zero + 1, start0, start1,
+                                 y0, y1, pairs};
     while (context->pairs > 0) {
         int32_t a, b, c, d, m0, m1, d0, d1;
         uint32_t xe, xo, n;
@@ -138,12 +154,9 @@ NW_INLINE const int8_t *nw_conv_pairs(int16_t *q, const int8_t *w, int8_t *y0, i
          * written over what its absent neighbour gave. */
         __asm__ volatile(
             "1:\n\t"
-            "ldrd %[a], %[b], [%[w]], #8\n\t"
-            "ldrd %[xe], %[xo], [%[x], #16]\n\t"
-            "sub %[c], %[a], %[xo]\n\t"
-            "sub %[d], %[b], %[xo]\n\t"
-            "sub %[a], %[a], %[xe]\n\t"
-            "sub %[b], %[b], %[xe]\n\t"
+            "ldrd %[a], %[c], [%[x], #16]\n\t"
+            "mov %[b], %[a]\n\t"
+            "mov %[d], %[c]\n\t"
             "ldrd %[n], %[xe], [%[x], #4]\n\t"
             "ldr %[x], [%[x]]\n\t"
             "adr %[xo], 2f\n\t"
@@ -152,12 +165,16 @@ NW_INLINE const int8_t *nw_conv_pairs(int16_t *q, const int8_t *w, int8_t *y0, i
             ".p2align 2\n\t"
             "2:\n\t" NW_GROUP NW_GROUP NW_GROUP NW_GROUP "subs %[n], %[n], #1\n\t"
             "bne 2b\n\t"
+            "ldrd %[d0], %[d1], [%[w]], #8\n\t"
             "ldrd %[m0], %[m1], [%[w]], #8\n\t"
-            "ldrsb %[d0], [%[w]], #1\n\t"
-            "ldrsb %[d1], [%[w]], #3\n\t"
             "ldr %[n], [%[x], #12]\n\t"
-            "orrs %[xe], %[d0], %[d1]\n\t"
+            "orr %[xe], %[d0], %[d1]\n\t"
+            "lsls %[xe], %[xe], #24\n\t"
             "bmi 3f\n\t"
+            "add %[a], %[a], %[d0], asr #8\n\t"
+            "add %[b], %[b], %[d1], asr #8\n\t"
+            "add %[c], %[c], %[d0], asr #8\n\t"
+            "add %[d], %[d], %[d1], asr #8\n\t"
             "ldrd %[xe], %[xo], [%[x], #24]\n\t"
             NW_FINISH("c", "m0", "d0", "xo") NW_FINISH("d", "m1", "d1", "xo") NW_FINISH("a", "m0", "d0", "xe")
             NW_FINISH("b", "m1", "d1", "xe")
@@ -178,8 +195,7 @@ NW_INLINE const int8_t *nw_conv_pairs(int16_t *q, const int8_t *w, int8_t *y0, i
 #else
     for (; pairs > 0; pairs--, y0 += 2, y1 += 2) {
         const int16_t *x = q;
-        int32_t a = nw_word(w) - off0, b = nw_word(w + 4) - off0, c = nw_word(w) - off1, d = nw_word(w + 4) - off1;
-        w += 8;
+        int32_t a = start0, b = start0, c = start1, d = start1;
         for (int32_t g = 0; g < groups; g++, x += 8, w += 8)
             for (int32_t i = 0; i < 4; i++) {
                 a += x[i] * w[i];
@@ -187,13 +203,15 @@ NW_INLINE const int8_t *nw_conv_pairs(int16_t *q, const int8_t *w, int8_t *y0, i
                 c += x[4 + i] * w[i];
                 d += x[4 + i] * w[4 + i];
             }
-        const int32_t m0 = nw_word(w), m1 = nw_word(w + 4), d0 = w[8], d1 = w[9];
-        w += 12;
+        const int32_t d0 = nw_word(w), d1 = nw_word(w + 4), m0 = nw_word(w + 8), m1 = nw_word(w + 12);
+        w += 16;
 #endif
-        y1[0] = nw_slow_finish(c, m0, d0, e.zero, -128, 127);
-        y1[1] = nw_slow_finish(d, m1, d1, e.zero, -128, 127);
-        y0[0] = nw_slow_finish(a, m0, d0, e.zero, -128, 127);
-        y0[1] = nw_slow_finish(b, m1, d1, e.zero, -128, 127);
+        const int32_t s0 = (int8_t)d0, s1 = (int8_t)d1;
+        const int32_t b0 = nw_conv_late(d0, s0, more), b1 = nw_conv_late(d1, s1, more);
+        y1[0] = nw_slow_finish(nw_plus(c, b0), m0, s0, e.zero, -128, 127);
+        y1[1] = nw_slow_finish(nw_plus(d, b1), m1, s1, e.zero, -128, 127);
+        y0[0] = nw_slow_finish(nw_plus(a, b0), m0, s0, e.zero, -128, 127);
+        y0[1] = nw_slow_finish(nw_plus(b, b1), m1, s1, e.zero, -128, 127);
     }
     return w;
 }
@@ -204,13 +222,15 @@ NW_INLINE void nw_clamp_all(int8_t *y, int32_t n, const nw_end e)
         y[i] = nw_clamp(y[i], e.low, e.high);
 }
 
-/* the constants of pairs of outputs (nw_conv_pairs); of an odd last one its bias, weights [groups, 4], multiplier, shift */
+/* The constants of pairs of outputs (nw_conv_pairs); of an odd last one its weights [groups, 4], bias with shift,
+ * multiplier; then what 24 bits did not hold of the bias of each NW_WIDE output. */
 NW_KERNEL void nw_conv(const int8_t *x, int8_t *y, const int8_t *constants, int16_t *scratch,
                        const nw_conv_shape *shape)
 {
     const nw_conv_shape s = *shape;
     const nw_end e = {s.y_zero, s.low, s.high};
     const int32_t step = s.backward ? -1 : 1, groups = s.kh * nw_conv_run(&s) / 4, clamped = s.low > -128 || s.high < 127;
+    const int8_t *extra = constants + s.o / 2 * (16 + 8 * groups) + (s.o & 1) * (8 + 4 * groups);
     int32_t p = s.backward ? s.oh * s.ow - 1 : 0, oy = s.backward ? s.oh - 1 : 0, ox = s.backward ? s.ow - 1 : 0;
     for (int32_t left = s.oh * s.ow; left > 0; left -= 2) {
         int8_t *y0 = y + p * s.o, *y1 = y0;
@@ -223,18 +243,19 @@ NW_KERNEL void nw_conv(const int8_t *x, int8_t *y, const int8_t *constants, int1
             else if (ox < 0)
                 ox = s.ow - 1, oy--;
         }
-        int32_t off0 = 0, off1 = 0;
+        int32_t start[2] = {0, 0};
         if (s.w_zero) {
-            off0 = s.w_zero * nw_expanded_sum(scratch, groups);
-            off1 = s.w_zero * nw_expanded_sum(scratch + 4, groups);
+            start[0] = -s.w_zero * nw_expanded_sum(scratch, groups);
+            start[1] = -s.w_zero * nw_expanded_sum(scratch + 4, groups);
         }
-        const int8_t *w = nw_conv_pairs(scratch, constants, y0, y1, s.o / 2, groups, off0, off1, e);
+        const int8_t *more = extra;
+        const int8_t *w = nw_conv_pairs(scratch, constants, y0, y1, s.o / 2, groups, start[0], start[1], e, &more);
         if (s.o & 1) {
-            int32_t acc[2] = {nw_word(w) - off0, nw_word(w) - off1};
-            nw_block21(scratch, w + 4, groups, acc);
-            const int32_t m = nw_word(w + 4 + 4 * groups), d = w[8 + 4 * groups];
-            y1[s.o - 1] = nw_slow_finish(acc[1], m, d, s.y_zero, -128, 127);
-            y0[s.o - 1] = nw_slow_finish(acc[0], m, d, s.y_zero, -128, 127);
+            nw_block21(scratch, w, groups, start);
+            w += 4 * groups;
+            const int32_t d = (int8_t)w[0], bias = nw_conv_late(nw_word(w), d, &more), m = nw_word(w + 4);
+            y1[s.o - 1] = nw_slow_finish(nw_plus(start[1], bias), m, d, s.y_zero, -128, 127);
+            y0[s.o - 1] = nw_slow_finish(nw_plus(start[0], bias), m, d, s.y_zero, -128, 127);
         }
         if (clamped) {
             nw_clamp_all(y0, s.o, e);

@@ -23,6 +23,41 @@ NW_INLINE int8_t nw_sum(int32_t a, int32_t b, const nw_operand x, const nw_opera
     return nw_clamp(nw_wide_sum(a, b, x, y, out, sign), low, high);
 }
 
+typedef struct {
+    int32_t n, zero, other_zero, multiplier, down; /* elements; of the operand with the larger scale, of the other */
+    nw_operand out;
+    int32_t low, high;
+} nw_sums_shape;
+
+/* All elements of two tensors of one shape, `x` of the larger scale: half of its reals are exact, so that it needs no
+ * scaling. `down` is the shift to the right of the other operand. One copy for all layers. */
+NW_KERNEL void nw_sums(const int8_t *x, const int8_t *other, int8_t *y, const nw_sums_shape *shape)
+{
+    const nw_sums_shape s = *shape;
+#ifdef NW_FAST_FINISH
+    /* one bit more where nothing is shifted out, so that there is a bit to round: it is 0 then, and nothing changes */
+    const int32_t up = s.down ? 21 : 22, down = s.down ? s.down : 1, half = 1 << (down - 1);
+    const int32_t offset = s.other_zero * (1 << up), first = s.zero * (1 << 19), last = -1 - s.out.shift;
+    const int32_t doubled = 2 * s.out.zero + 1, clamped = s.low > -128 || s.high < 127;
+    for (int32_t i = 0; i < s.n; i++) {
+        int32_t v, r;
+        __asm__("smmulr %0, %1, %2" : "=r"(v) : "r"((int32_t)((uint32_t)other[i] << up) - offset), "r"(s.multiplier));
+        v = ((v + (v >> 31) + half) >> down) - first + (int32_t)((uint32_t)x[i] << 19);
+        __asm__("smmulr %0, %1, %2" : "=r"(v) : "r"(v << 1), "r"(s.out.multiplier));
+        v = ((v + (v >> 31)) >> last) + doubled;
+        __asm__("ssat %0, #8, %1, asr #1" : "=r"(r) : "r"(v));
+        if (clamped)
+            r = nw_clamp(r, s.low, s.high);
+        y[i] = (int8_t)r;
+    }
+#else
+    for (int32_t i = 0; i < s.n; i++) {
+        const int32_t v = nw_scale((other[i] - s.other_zero) * (1 << 20), s.multiplier, -s.down);
+        y[i] = nw_finish((x[i] - s.zero) * (1 << 19) + v, s.out.multiplier, s.out.shift, s.out.zero, s.low, s.high);
+    }
+#endif
+}
+
 NW_INLINE int8_t nw_product(int32_t a, int32_t b, const nw_operand x, const nw_operand y, const nw_operand out,
                             int32_t low, int32_t high)
 {

@@ -5,25 +5,32 @@
 #include <stdint.h>
 #include "@PROGRAM@.h"
 
+/* What runs once is made small. */
+#ifdef __clang__
+#define SMALL __attribute__((minsize))
+#else
+#define SMALL __attribute__((optimize("Os")))
+#endif
+
 #define UART_DATA (*(volatile uint32_t *)@UART@)
 #define UART_STATE (*(volatile uint32_t *)(@UART@ + 4))
 #define UART_CONTROL (*(volatile uint32_t *)(@UART@ + 8))
 #define UART_DIVIDER (*(volatile uint32_t *)(@UART@ + 16))
 
-static void put(char c)
+SMALL static void put(char c)
 {
     while (UART_STATE & 1)
         ;
     UART_DATA = (uint32_t)c;
 }
 
-static void put_hex(uint8_t byte)
+SMALL static void put_hex(uint8_t byte)
 {
     put("0123456789abcdef"[byte >> 4]);
     put("0123456789abcdef"[byte & 15]);
 }
 
-int main(void)
+SMALL int main(void)
 {
     UART_DIVIDER = 16;
     UART_CONTROL = 1;

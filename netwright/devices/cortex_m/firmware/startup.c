@@ -2,6 +2,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What runs once is made small. */
+#ifdef __clang__
+#define SMALL __attribute__((minsize))
+#else
+#define SMALL __attribute__((optimize("Os")))
+#endif
+
 extern uint32_t nw_data_load, nw_data_start, nw_data_end, nw_bss_start, nw_bss_end, nw_stack_top;
 
 int main(void);
@@ -23,7 +30,7 @@ void *memset(void *to, int value, size_t n)
     return to;
 }
 
-void Reset_Handler(void)
+SMALL void Reset_Handler(void)
 {
 #ifdef __ARM_FP
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: the floating-point unit on */
