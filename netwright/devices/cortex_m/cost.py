@@ -274,13 +274,17 @@ def _depthwise(node: Node, op: QConv) -> Features:
         float(c * v)
         for v in (
             1 / c,
+            1,
             kh * (kw // 2 + 1),
             taken,
-            min(taken, h) * w,
+            min(taken, h) * (w // 4),
+            min(taken, h) * (w % 4),
             rows,
             rows * -(-ow // 4),
+            rows * -(-ow // 4) * (op.stride[0] - 1),
             rows * -(-ow // 4) * (kw // 2 + 1),
             oh * ow,
+            oh * ow * _clamped(op),
         )
     )
 
