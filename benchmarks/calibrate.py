@@ -73,6 +73,8 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
         y = b(op, x, w, tensor("s", (o,), "float32"), tensor("b", (o,), "int32"))
     elif family == "mean":
         y = b(OPS["q_mean"](x=X, out=Y), image(channels()))
+    elif family == "extreme":
+        y = b(OPS["q_extreme"](largest=bool(rng.integers(2))), image(channels()))
     elif family == "matmul":
         m, k, n = (int(v) for v in rng.integers(2, 24, 3))
         y = b(OPS["q_matmul"](X, W, Y), b.input("x", Type((m, k), "int8", X)), b.input("z", Type((k, n), "int8", W)))
@@ -160,6 +162,7 @@ FAMILIES = (
     "move",
     "conv_transpose",
     "mean",
+    "extreme",
     "softmax",
     "arg_max",
     "quantise",

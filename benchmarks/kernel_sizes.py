@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.calibrate import CORES, FAMILIES
-from benchmarks.calibrate import layer as random_layer
+from benchmarks.calibrate import CORES, FAMILIES, some
 from netwright.devices import get
 from netwright.devices.c.choice import kernel
 from netwright.devices.c.toolchain import version
@@ -61,8 +60,17 @@ def sums() -> Graph:
     return b.graph()
 
 
+def means() -> Graph:
+    """Two means that share a kernel."""
+    b = Builder("two")
+    for i, (shape, q) in enumerate((((1, 6, 4, 8), Quant(0.05, 3)), ((1, 5, 3, 12), Quant(0.04, -5)))):
+        b.output(b(OPS["q_mean"](x=q, out=q), b.input("x", Type(shape, "int8", q)), name=f"layer{i}"))
+    return b.graph()
+
+
 def layers() -> Iterator[Graph]:
     """A network for each kernel."""
+    yield means()
     yield sums()
     yield layer((3, 3), 1, "one", False)
     yield layer((3, 3), 1, "two", False)
@@ -92,16 +100,17 @@ def sizes(core: str) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
 
 
 def alone(core: str, count: int = 8) -> tuple[dict[str, int], int]:
-    """Family of layers with code of their own -> median bytes of a random one; and those of the program around it."""
-    families, around = {}, []
+    """Code of layers that have their own -> median bytes of a random one; and those of the program around it."""
+    codes, around = {}, []
     for family in FAMILIES:
-        if family in ("conv", "depthwise", "depthwise_any", "grouped", "sums"):
+        rng = np.random.default_rng(sum(family.encode()))
+        if kernel(some(family, rng).nodes[-1]) is not None:
             continue
-        rng, found = np.random.default_rng(sum(family.encode())), []
-        while len(found) < count:
-            try:
-                graph = random_layer(family, rng)
-            except ValueError:
+        found: dict[str, list[int]] = {model.code(some(family, rng).nodes[-1], family): [] for _ in range(400)}
+        while any(len(sizes) < count for sizes in found.values()):
+            graph = some(family, rng)
+            sizes = found[model.code(graph.nodes[-1], family)]
+            if len(sizes) == count:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 program = get(core, **({} if core == "cortex-m0plus" else {"ram": "256KB"})).compile(graph, out=folder)
@@ -109,10 +118,10 @@ def alone(core: str, count: int = 8) -> tuple[dict[str, int], int]:
             code = {str(row["function"]) for row in program.layers}
             code |= {k for k in image.symbol_sizes if k.startswith("nw_") and k != "nw_vectors"}
             own = sum(image.symbol_sizes.get(k, 0) for k in code)
-            found.append(own)
+            sizes.append(own)
             around.append(image.size(".text") - own)
-        families[family] = round(statistics.median(found))
-    return families, round(statistics.median(around))
+        codes |= {name: round(statistics.median(sizes)) for name, sizes in sorted(found.items())}
+    return codes, round(statistics.median(around))
 
 
 def main() -> None:
@@ -128,8 +137,8 @@ def main() -> None:
         kernels, functions = sizes(core)
         text += [f"[{core}]", f'compiler = "{version()}"', f"[{core}.functions]"]
         text += [f"{name} = {size}" for name, size in sorted(functions.items())]
-        families, around = alone(core)
-        text += [f"[{core}.layers]", f"around = {around}", *(f"{name} = {size}" for name, size in families.items())]
+        codes, around = alone(core)
+        text += [f"[{core}.layers]", f"around = {around}", *(f"{name} = {size}" for name, size in codes.items())]
         text.append(f"[{core}.kernels]")
         for name, row in sorted(kernels.items()):
             along = ", ".join(f'"{n}"' for n in row["with"])

@@ -10,7 +10,7 @@ import pytest
 from netwright import devices
 from netwright.devices.c.choice import is_plain_sum, kernel
 from netwright.graph import Builder, Graph, Quant, Type
-from netwright.graph.ops.int8.conv import QConv
+from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.elementwise import QAdd
 
 DEVICES = ("host", "cortex-m4", "cortex-m0plus")
@@ -52,8 +52,27 @@ def addition(seed: int) -> Graph:
     return b.graph()
 
 
+def fully_connected(seed: int) -> Graph:
+    """Scales from 2^-24 to nearly 1, alike for all outputs or not."""
+    rng = np.random.default_rng(seed)
+    i, o = int(rng.integers(1, 40)), int(rng.integers(1, 12))
+    x, out = Quant(1.0, int(rng.integers(-128, 128))), Quant(1.0, int(rng.integers(-128, 128)))
+    b = Builder("edge")
+    given = b.input("x", Type((1, i), "int8", x))
+    w = b.param("w", (o, i), dtype="int8", init=None, trainable=False)
+    s = b.param("s", (o,), init=None, trainable=False)
+    bias = b.param("b", (o,), dtype="int32", init=None, trainable=False)
+    b.store["w"] = rng.integers(-127, 128, w.shape).astype(np.int8)
+    exponents = rng.uniform(-24, -0.05, 1 if seed % 3 == 0 else o)
+    b.store["s"] = np.broadcast_to(2.0**exponents, (o,)).astype(np.float32)
+    reach = np.minimum(90 / b.store["s"].astype(float), 1 << 29)
+    b.store["b"] = (rng.uniform(-1, 1, o) * reach).astype(np.int32)
+    b.output(b(QLinear(x, out), given, w, s, bias))
+    return b.graph()
+
+
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", [convolution, addition])
+@pytest.mark.parametrize("kind", [convolution, addition, fully_connected])
 def test_edges_are_byte_equal(kind: object, device: str, tmp_path: Path) -> None:
     plain = wide = 0
     for seed in range(24):
@@ -67,9 +86,9 @@ def test_edges_are_byte_equal(kind: object, device: str, tmp_path: Path) -> None
             assert cost.ram_bytes["arena"] == counted.ram_bytes["arena"]
         if kind is addition:
             plain += is_plain_sum(graph.nodes[0])
-        else:
+        elif kind is convolution:
             wide += int((np.abs(graph.store["b"].astype(np.int64)) > 1 << 23).sum())
-    assert plain >= 12 if kind is addition else wide >= 12
+    assert kind is fully_connected or max(plain, wide) >= 12
 
 
 def test_of_the_constants_of_a_convolution_only_large_biases_take_more() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from netwright.graph import Node, by_signature
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.elementwise import QAdd
+from netwright.graph.ops.int8.reduce import QExtreme, QMean
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
 SHAPE_BYTES = 80  # nw_conv_shape of conv.h, a constant of every convolution
 SUMS_BYTES = 40  # nw_sums_shape of elementwise.h
+MEAN_BYTES = 36  # nw_mean_shape of mean.h
 
 
 def is_depthwise(node: Node) -> bool:
@@ -41,10 +45,30 @@ def is_plain_sum(node: Node) -> bool:
     return x.shape == y.shape and (1 << 30, 0) in (first, second) and max(-first[1], -second[1]) < 30 and shift < 0
 
 
+def block(op: QMean | QExtreme, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """(outer, n, inner) where the reduced axes are neighbours in memory, dimensions of 1 aside."""
+    axes = [a for a in sorted({a % len(shape) for a in op.axes}) if shape[a] != 1]
+    if not axes:
+        return math.prod(shape), 1, 1
+    first, last = axes[0], axes[-1]
+    if any(a not in axes and shape[a] != 1 for a in range(first, last + 1)):
+        return None
+    return math.prod(shape[:first]), math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :])
+
+
+def is_block_mean(node: Node) -> bool:
+    """Whether a mean or sum is one of nw_mean."""
+    op, x = node.op, node.inputs[0]
+    assert isinstance(op, QMean) and x is not None
+    return block(op, x.shape) is not None
+
+
 def shape_bytes(node: Node) -> int:
     """Bytes of the constant that tells a shared kernel what it works on."""
     if isinstance(node.op, QConv):
         return SHAPE_BYTES
+    if isinstance(node.op, QMean):
+        return MEAN_BYTES if is_block_mean(node) else 0
     return SUMS_BYTES if isinstance(node.op, QAdd) and is_plain_sum(node) else 0
 
 
@@ -52,6 +76,8 @@ def shape_bytes(node: Node) -> int:
 def kernel(node: Node) -> str | None:
     """The name of the kernel that layers share, of which a program has one copy; None for a layer with its own code."""
     op, w = node.op, node.inputs[1] if len(node.inputs) > 1 else None
+    if isinstance(op, QMean):
+        return "nw_mean" if is_block_mean(node) else None
     if isinstance(op, QAdd):
         return "nw_sums" if is_plain_sum(node) else None
     if not isinstance(op, QConv) or w is None:

@@ -35,7 +35,7 @@ from netwright.graph.ops.int8.svdf import QSvdf
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import Concat, Pad, Slice, Split, Transpose
 
-from ..c.choice import by_channel, by_columns, is_depthwise, is_plain_sum
+from ..c.choice import by_channel, by_columns, is_block_mean, is_depthwise, is_plain_sum
 
 _FAMILIES: dict[type, str] = {
     QAdd: "sum",
@@ -69,7 +69,7 @@ def coefficients(core: str) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def kernels(core: str) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
     """Bytes of code: kernel that layers share -> {text, call, stack, with}, function that comes with one -> bytes,
-    family of layers with code of their own -> bytes, and `around` them all."""
+    code of layers that have their own -> bytes, and `around` them all."""
     with Path(__file__).with_name("kernels.toml").open("rb") as file:
         table = tomllib.load(file)[core]
     return dict(table["kernels"]), dict(table["functions"]), dict(table["layers"])
@@ -112,10 +112,19 @@ def pricing(core: str) -> Callable[[Node], Price | None]:
         def total(kind: str, features: tuple[float, ...]) -> float:
             return sum(a * b for a, b in zip(row[kind], features, strict=True))
 
-        text = kernels(core)[2].get(family, 0)
+        text = kernels(core)[2].get(code(node, family), 0)
         return Price(total("instructions", values), total("cycles", values), text, int(row["stack"]))
 
     return price
+
+
+def code(node: Node, family: str) -> str:
+    """Which of a family's codes a layer gets: of a linear layer there are the parts that its sizes need."""
+    if family != "linear":
+        return family
+    outputs, inputs = node.inputs[1].shape  # type: ignore[union-attr]
+    parts = ("_fours" * (outputs >= 4), "_ones" * (outputs % 4 > 0), "_rest" * (inputs % 4 > 0))
+    return family + "".join(parts)
 
 
 @by_signature
@@ -145,7 +154,9 @@ def _rows(node: Node) -> Features:
     read, made = node.inputs[0].type.size, node.output.type.size  # type: ignore[union-attr]
     if isinstance(node.op, QSoftmax):
         return "softmax", (1.0, float(read // node.output.shape[-1]), float(read))
-    return "arg_max" if isinstance(node.op, QArgMax) else "mean", (1.0, float(made), float(read))
+    shared = isinstance(node.op, QMean) and is_block_mean(node)
+    family = "arg_max" if isinstance(node.op, QArgMax) else "mean" if shared else "extreme"
+    return family, (1.0, float(made), float(read))
 
 
 def _log_mel(node: Node) -> Features:

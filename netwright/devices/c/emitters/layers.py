@@ -12,16 +12,20 @@ from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 from ..choice import SHAPE_BYTES, by_channel, by_columns, is_depthwise, kernel
 from ..source import Body, Writer, emits, scratch
 
+Ends = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-def _constants(writer: Writer, node: Node, weights: np.ndarray, down: bool = False) -> tuple[str, int]:
-    """The four constant arrays of a layer as arguments, and their bytes; `down`: ends as nw_conv_finish has them."""
+
+def _plain_ends(writer: Writer, node: Node) -> Ends:
+    """(bias, multiplier, shift) of each output."""
     op = node.op
     assert isinstance(op, (QConv, QLinear, QConvTranspose))
     single = not isinstance(op, QLinear) and op.float_product
-    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
-    bias = writer.array(node.inputs[3])
-    if down:
-        bias, multiplier, shift = _ends(writer, node)
+    return writer.array(node.inputs[3]), *multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
+
+
+def _constants(writer: Writer, node: Node, weights: np.ndarray, ends: Ends) -> tuple[str, int]:
+    """The four constant arrays of a layer as arguments, and their bytes."""
+    bias, multiplier, shift = ends
     arrays: dict[str, np.ndarray] = {
         "weight": weights.astype(np.int8),
         "bias": bias.astype(np.int32),
@@ -36,7 +40,7 @@ WIDE = 64  # NW_WIDE of conv.h
 CONTEXT = 36  # bytes of nw_conv_context on a 32-bit core
 
 
-def _ends(writer: Writer, node: Node) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ends(writer: Writer, node: Node) -> Ends:
     """(bias, multiplier, down) of each output; down as nw_conv_finish has it: the shift to the right, less one, and
     WIDE less where a sum may leave 30 bits.
 
@@ -166,7 +170,7 @@ def conv(writer: Writer, node: Node) -> Body:
                 shape |= {"top": op.padding[1], "left": op.padding[0]}
                 bytes_of = {"sh": c, "sw": w * c, "dh": o, "dw": y.shape[2] * o}
             fields = ", ".join(f".{k} = {v}" for k, v in (shape | bytes_of).items())
-        names, size = _constants(writer, node, weights, depthwise)
+        names, size = _constants(writer, node, weights, (_ends if depthwise else _plain_ends)(writer, node))
         if depthwise:
             call = _depthwise_call(writer, node, names)
         else:
@@ -225,7 +229,7 @@ def conv_transpose(writer: Writer, node: Node) -> Body:
         "low": op.low,
         "high": op.high,
     }
-    names, size = _constants(writer, node, weights)
+    names, size = _constants(writer, node, weights, _plain_ends(writer, node))
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     call = each_sample(node, f"nw_conv_transpose(x0, y0, {names}, s);")
     body = f"    const nw_transpose_shape s = {{{fields}}};\n{call}"
@@ -241,10 +245,13 @@ def linear(writer: Writer, node: Node) -> Body:
     o, i = weights.shape
     filled = np.zeros((o, -(-i // 4) * 4), weights.dtype)
     filled[:, :i] = weights
-    names, size = _constants(writer, node, _side_by_side(filled.reshape(o, -1, 4), 4))
+    bias, multiplier, shift = _plain_ends(writer, node)
+    alike = len({*zip(multiplier.tolist(), shift.tolist())}) == 1  # weights of one scale
+    ends = (bias, multiplier[:1], shift[:1]) if alike else (bias, multiplier, shift)
+    names, size = _constants(writer, node, _side_by_side(filled.reshape(o, -1, 4), 4), ends)
     fields = (
         f".n = {node.inputs[0].shape[0]}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
-        f".y_zero = {op.out.zero}, .low = {op.low}, .high = {op.high}"
+        f".y_zero = {op.out.zero}, .low = {op.low}, .high = {op.high}, .step = {int(not alike)}"
     )
     body = f"    const nw_linear_shape s = {{{fields}}};\n    nw_linear(x0, y0, {names}, s);"
     return Body(body, ("linear.h",), size)

@@ -5,24 +5,14 @@ from __future__ import annotations
 import math
 
 from netwright.graph import Node
-from netwright.graph.ops.int8.reduce import QArgMax, QExtreme, QMean, QSum, _QReduce
+from netwright.graph.ops.int8.reduce import QArgMax, QExtreme, QMean, QSum
 
+from ..choice import MEAN_BYTES, block
 from ..source import Body, Writer, emits
 from .elementwise import index, loops
 
 
-def _block(op: _QReduce, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
-    """(outer, n, inner) where the reduced axes are neighbours in memory, dimensions of 1 aside."""
-    axes = [a for a in sorted({a % len(shape) for a in op.axes}) if shape[a] != 1]
-    if not axes:
-        return math.prod(shape), 1, 1
-    first, last = axes[0], axes[-1]
-    if any(a not in axes and shape[a] != 1 for a in range(first, last + 1)):
-        return None
-    return math.prod(shape[:first]), math.prod(shape[first : last + 1]), math.prod(shape[last + 1 :])
-
-
-def _scattered(op: _QReduce, shape: tuple[int, ...], start: str, step: str, end: str) -> str:
+def _scattered(op: QMean | QExtreme, shape: tuple[int, ...], start: str, step: str, end: str) -> str:
     """Loops where they are not: over what stays, then over what goes."""
     plain = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
     axes = {a % len(shape) for a in op.axes}
@@ -44,26 +34,26 @@ def _scattered(op: _QReduce, shape: tuple[int, ...], start: str, step: str, end:
 def mean(writer: Writer, node: Node) -> Body:
     op, x = node.op, node.inputs[0]
     assert isinstance(op, QMean) and x is not None
-    count, block = op.count(x.shape), _block(op, x.shape)
+    count, sizes = op.count(x.shape), block(op, x.shape)
     multiplier, shift = op.constants(count)
     ends = f"{multiplier}, {shift}, {op.out.zero}, {op.low}, {op.high}"
-    if block is None:
+    if sizes is None:
         end = f"nw_finish(sum - {count * op.x.zero}, {ends})"
         return Body(_scattered(op, x.shape, "int32_t sum = 0;", "sum += @;", end), ("mean.h",))
-    sizes = ", ".join(map(str, block))
-    return Body(f"    nw_mean(x0, y0, {sizes}, {op.x.zero}, {ends});", ("mean.h",))
+    shape = f"    static const nw_mean_shape s = {{{', '.join(map(str, sizes))}, {op.x.zero}, {ends}}};"
+    return Body(f"{shape}\n    nw_mean(x0, y0, &s);", ("mean.h",), MEAN_BYTES)
 
 
 @emits(QExtreme)
 def extreme(writer: Writer, node: Node) -> Body:
     op, x = node.op, node.inputs[0]
     assert isinstance(op, QExtreme) and x is not None
-    block = _block(op, x.shape)
-    if block is None:
+    sizes = block(op, x.shape)
+    if sizes is None:
         sign = ">" if op.largest else "<"
         body = _scattered(op, x.shape, "int8_t best = @;", f"best = @ {sign} best ? @ : best;", "best")
         return Body(body, ("extreme.h",))
-    return Body(f"    nw_extreme(x0, y0, {', '.join(map(str, block))}, {int(op.largest)});", ("extreme.h",))
+    return Body(f"    nw_extreme(x0, y0, {', '.join(map(str, sizes))}, {int(op.largest)});", ("extreme.h",))
 
 
 @emits(QArgMax)

@@ -61,15 +61,6 @@ typedef struct {
     int32_t zero, low, high;
 } nw_end;
 
-/* One copy for what is rare: `down` is the shift to the right less one; scales of a half and more make it negative, and
- * so does NW_WIDE, which is taken off where an accumulator may leave 30 bits. */
-#define NW_WIDE 64
-NW_KERNEL int8_t nw_slow_finish(int32_t acc, int32_t multiplier, int32_t down, int32_t zero, int32_t low, int32_t high)
-{
-    const int32_t shift = -1 - (down < -NW_WIDE / 2 ? down + NW_WIDE : down);
-    return nw_finish(acc, multiplier, shift, zero, low, high);
-}
-
 NW_INLINE int8_t nw_conv_finish(int32_t acc, int32_t multiplier, int32_t down, int32_t fast, const nw_end e)
 {
     return fast ? nw_finish_small(acc, multiplier, down, e.zero, e.low, e.high)

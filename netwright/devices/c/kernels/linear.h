@@ -7,7 +7,15 @@
 typedef struct {
     int32_t n, i, o;
     int32_t x_zero, w_zero, y_zero, low, high;
+    int32_t step; /* 0 where all outputs share one multiplier and shift, else 1 */
 } nw_linear_shape;
+
+NW_INLINE int8_t nw_linear_finish(int32_t acc, const int32_t *multiplier, const int8_t *shift, int32_t o,
+                                  const nw_linear_shape *s)
+{
+    o *= s->step;
+    return nw_clamp(nw_scale_once(acc, multiplier[o], shift[o]) + s->y_zero, s->low, s->high);
+}
 
 /* weights [o / 4, i / 4, 4, 4], then those of up to three last outputs [i / 4, 4] one after the other; where i fills no
  * whole group, the last is filled up */
@@ -29,12 +37,12 @@ NW_INLINE void nw_linear(const int8_t *x, int8_t *y, const int8_t *weights, cons
                 for (int32_t j = 0; j < 4; j++)
                     acc[j] += (x[k] - s.x_zero) * w[16 * (groups - 1) + 4 * j + (k & 3)];
             for (int32_t j = 0; j < 4; j++)
-                y[o + j] = nw_clamp(nw_scale_once(acc[j], multiplier[o + j], shift[o + j]) + s.y_zero, s.low, s.high);
+                y[o + j] = nw_linear_finish(acc[j], multiplier, shift, o + j, &s);
         }
         for (; o < s.o; o++, w += 4 * groups) {
             int32_t acc = bias[o] - off;
             nw_dot(x, w, 0, s.i, s.x_zero, 0, 1, &acc);
-            y[o] = nw_clamp(nw_scale_once(acc, multiplier[o], shift[o]) + s.y_zero, s.low, s.high);
+            y[o] = nw_linear_finish(acc, multiplier, shift, o, &s);
         }
     }
 }

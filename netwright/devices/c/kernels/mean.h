@@ -5,15 +5,22 @@
 
 #include "requantise.h"
 
-NW_INLINE void nw_mean(const int8_t *x, int8_t *y, int32_t outer, int32_t n, int32_t inner, int32_t x_zero,
-                       int32_t multiplier, int32_t shift, int32_t y_zero, int32_t low, int32_t high)
+typedef struct {
+    int32_t outer, n, inner, x_zero, multiplier, shift, y_zero, low, high;
+} nw_mean_shape;
+
+/* one copy for all layers */
+NW_KERNEL void nw_mean(const int8_t *x, int8_t *y, const nw_mean_shape *shape)
 {
-    for (int32_t o = 0; o < outer; o++, x += n * inner)
-        for (int32_t j = 0; j < inner; j++) {
-            int32_t sum = 0;
-            for (int32_t i = 0; i < n; i++)
-                sum += x[i * inner + j];
-            *y++ = nw_finish(sum - n * x_zero, multiplier, shift, y_zero, low, high);
+    const nw_mean_shape s = *shape;
+    for (int32_t o = 0; o < s.outer; o++, x += s.n * s.inner)
+        for (int32_t j = 0; j < s.inner; j++) {
+            int32_t sum = -s.n * s.x_zero;
+            const int8_t *from = x + j;
+#pragma GCC unroll 1
+            for (int32_t i = 0; i < s.n; i++, from += s.inner)
+                sum += *from;
+            *y++ = nw_slow_finish(sum, s.multiplier, -1 - s.shift, s.y_zero, s.low, s.high);
         }
 }
 

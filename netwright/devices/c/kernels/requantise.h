@@ -16,11 +16,19 @@ NW_INLINE int32_t nw_scale(int32_t x, int32_t multiplier, int32_t shift)
     return (high >> right) + (remainder > (mask >> 1) + (high < 0));
 }
 
+/* one copy for what is rare */
+NW_KERNEL int32_t nw_slow_once(int32_t x, int32_t multiplier, int32_t down)
+{
+    return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << (down - 1))) >> down);
+}
+
 /* The same with one rounding, halves up: what LiteRT's fully connected kernel does. */
 NW_INLINE int32_t nw_scale_once(int32_t x, int32_t multiplier, int32_t shift)
 {
     const int32_t down = 31 - shift;
-    return (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << (down - 1))) >> down);
+    if (down > 32) /* a half of what is rounded away lies in the upper word: the lower one cannot carry into it */
+        return ((int32_t)(((int64_t)x * multiplier) >> 32) + (1 << (down - 33))) >> (down - 32);
+    return nw_slow_once(x, multiplier, down);
 }
 
 NW_INLINE int32_t nw_clamp_wide(int32_t v, int32_t low, int32_t high)
@@ -61,6 +69,15 @@ NW_INLINE int8_t nw_finish_small(int32_t acc, int32_t multiplier, int32_t down, 
 NW_INLINE int8_t nw_finish(int32_t acc, int32_t multiplier, int32_t shift, int32_t zero, int32_t low, int32_t high)
 {
     return nw_clamp(nw_scale(acc, multiplier, shift) + zero, low, high);
+}
+
+/* One copy for what is rare: `down` is the shift to the right less one; scales of a half and more make it negative, and
+ * so does NW_WIDE, which is taken off where an accumulator may leave 30 bits. */
+#define NW_WIDE 64
+NW_KERNEL int8_t nw_slow_finish(int32_t acc, int32_t multiplier, int32_t down, int32_t zero, int32_t low, int32_t high)
+{
+    const int32_t shift = -1 - (down < -NW_WIDE / 2 ? down + NW_WIDE : down);
+    return nw_finish(acc, multiplier, shift, zero, low, high);
 }
 
 #endif
