@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.planner import measured, network
+from benchmarks.exact import impossible
+from benchmarks.planner import measured, network, proven
 from netwright import devices
 from netwright.compile.memory import plan
 from netwright.compile.placement import ALIGNMENT, Buffer, Gap, _fit, _neighbours, place
@@ -66,6 +67,41 @@ def test_few_buffers_lie_as_well_as_by_trying_every_order() -> None:
         assert place(buffers)[1] == least
         searched += place(buffers, work=0)[1] > least
     assert searched
+
+
+def test_the_exhaustive_proof_agrees_with_trying_all_offsets() -> None:
+    rng = np.random.default_rng(3)
+    overlapping = 0
+    for _ in range(80):
+        buffers, gaps = random_buffers(rng, 5, 5)
+        units = rng.integers(1, 4, len(buffers))
+        buffers = [b._replace(bytes=ALIGNMENT * int(n)) for b, n in zip(buffers, units)]
+        small = {
+            (i, j): (min(g.before, buffers[i].bytes), min(g.behind, buffers[j].bytes)) for (i, j), g in gaps.items()
+        }
+        gaps = {pair: Gap(*ends, gaps[pair].same) for pair, ends in small.items()}
+        at = np.indices((13,) * len(buffers), np.int16) * ALIGNMENT
+        allowed = np.ones(at.shape[1:], bool)
+        for (i, a), (j, b) in itertools.combinations(enumerate(buffers), 2):
+            if a.first <= b.last and b.first <= a.last:
+                gap = gaps.get((i, j), Gap(a.bytes, b.bytes))
+                apart = at[i] - at[j]
+                allowed &= (apart <= -gap.before) | (apart >= gap.behind) | (gap.same & (apart == 0))
+        top = np.max([at[i] + b.bytes for i, b in enumerate(buffers)], axis=0)
+        least = int(top[allowed].min())
+        assert impossible(buffers, gaps, least - ALIGNMENT) and not impossible(buffers, gaps, least)
+        size, bound = place(buffers, gaps)[1:]
+        assert bound <= least <= size
+        overlapping += bool(gaps)
+    assert overlapping
+
+
+def test_a_network_whose_best_placement_is_above_the_bound_is_told_apart() -> None:
+    rng = np.random.default_rng(1)
+    graph = [network(rng, int(rng.integers(5, 121))) for _ in range(181)][-1]
+    row = measured(graph)
+    assert row["bound"] == 7424 and row["bytes"] == 7600  # as an integer program solver finds, too
+    assert proven(graph)
 
 
 def test_random_networks_meet_the_bound_and_none_is_far_above() -> None:
