@@ -1,23 +1,28 @@
 """Rectangles into one arena: offsets for buffers of known lifetimes, and the bound that none can go below.
 
-First fit in several orders meets the bound for most networks. Where it does not, the order is mended: what came to lie
-beyond the bound is placed earlier, now and then at the upper end of the arena instead of the lower, and all is placed
-anew ("squeaky wheel" optimisation, Joslin and Clements 1999). It begins again from each first order in turn until the
-bound is met or WORK placements are done, so that the time is bounded and the result the same on every machine.
+First fit in several orders meets the bound for most networks. Where it does not, a search asks whether all fits into a
+capacity: first the bound, then by bisection sizes between it and the best known. It works on the hard buffers only: one
+that finds room however its neighbours lie is set aside and placed at the end. The others are placed by first fit, each
+at its end of the arena; one that finds no room moves before a neighbour that failed less often than it did ("squeaky
+wheel" optimisation, Joslin and Clements 1999, with the failures counted over all rounds), now and then a buffer changes
+ends, and only what this may change is placed anew. After ROUND failures it begins again with another order. WORK bounds
+how many buffers are placed, so that the time is bounded and the result the same on every machine.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import cycle
 from operator import itemgetter
 from typing import NamedTuple
 
 from netwright.graph import Value
 
 ALIGNMENT = 4
-WORK = 200_000  # buffers placed by the search before it gives up
-ROUND = 50  # times an order is mended before another is begun with
+WORK = 80_000  # buffers placed by the search before it gives up
+ROUND = 100  # times an order is mended before another is begun with
 
 
 class Buffer(NamedTuple):
@@ -60,56 +65,162 @@ def place(buffers: list[Buffer], gaps: Gaps | None = None, work: int = WORK) -> 
     live = _live(buffers, gaps)
     bound = max(live)
     near = _neighbours(buffers, gaps)
-    low = [False] * len(buffers)
-    tried: list[tuple[int, list[int], list[int]]] = []  # size, order, offsets
+    tried: list[list[int]] = []
     for order in _orders(buffers, live):
-        offsets = _fit(buffers, order, near, low, bound)
-        size = _top(buffers, offsets)
-        if size == bound:
-            return offsets, size, bound
-        tried.append((size, order, offsets))
-    tried.sort(key=lambda t: t[0])
-    size, _, best = tried[0]
-    rng = random.Random(0)
-    for number in range(work):
-        _, start, offsets = tried[number % len(tried)]
-        offsets = offsets[:]
-        for order, high in _mended(buffers, start, offsets, near, bound, rng):
-            offsets[:] = _fit(buffers, order, near, high, bound)
-            work -= len(buffers)
-            top = _top(buffers, offsets)
-            if top < size:
-                size, best = top, offsets[:]
-            if size == bound or work <= 0:
-                return best, size, bound
-    return best, size, bound
+        tried.append(_fit(buffers, order, near))
+        if _top(buffers, tried[-1]) == bound:
+            return tried[-1], bound, bound
+    best = min(tried, key=lambda offsets: _top(buffers, offsets))
+    if work:
+        shapes = tuple(b._replace(values=()) for b in buffers)
+        best = list(_squeezed(shapes, tuple(gaps.items()), bound, tuple(best), work))
+    return best, _top(buffers, best), bound
 
 
-def _mended(
-    buffers: list[Buffer], order: list[int], offsets: list[int], near: list[list[Near]], bound: int, rng: random.Random
-) -> Iterator[tuple[list[int], list[bool]]]:
-    """Orders and ends that are better for what lies beyond the bound; `offsets` are read anew each time."""
-    count = len(buffers)
-    rank = [0.0] * count
-    high = [False] * count
-    for _ in range(ROUND):
-        for place, i in enumerate(order):
-            rank[i] = float(place)
-        for i, b in enumerate(buffers):
-            if offsets[i] + b.bytes <= bound:
+@lru_cache(maxsize=16)  # a network is planned to find its order, and again in that order
+def _squeezed(
+    buffers: tuple[Buffer, ...],
+    gaps: tuple[tuple[tuple[int, int], Gap], ...],
+    bound: int,
+    known: tuple[int, ...],
+    work: int,
+) -> tuple[int, ...]:
+    """Offsets for the least capacity that a search finds any for; `known` are some to begin with."""
+    near = _neighbours(buffers, dict(gaps))
+    live = _live(buffers, dict(gaps))
+    best, size = known, _top(buffers, known)
+    capacity, failed = bound, bound
+    share = work * 3 // 4
+    starts = [_Start(order, frozenset()) for order in _orders(buffers, live)]
+    while share > 0:
+        found, placed = _within(buffers, near, starts, capacity, share)
+        if found is None:
+            failed = capacity
+        else:
+            best, start = tuple(found[0]), found[1]
+            size = _top(buffers, best)
+            starts = [start, *starts[:-1]]
+        capacity = (failed + size) // 2 // ALIGNMENT * ALIGNMENT
+        if size == bound or capacity <= failed:
+            break
+        work -= placed
+        share = work // 2
+    return best
+
+
+class _Start(NamedTuple):
+    """What first fit begins with: an order, and the buffers that go to the upper end."""
+
+    order: list[int]
+    high: frozenset[int]
+
+
+def _within(
+    buffers: Sequence[Buffer], near: list[list[Near]], starts: list[_Start], capacity: int, work: int
+) -> tuple[tuple[list[int], _Start] | None, int]:
+    """Offsets inside a capacity and what first fit found them with, if it did; and how many buffers were placed."""
+    easy = _easy(buffers, near, capacity)
+    aside = set(easy)
+    inner = [[n for n in near[i] if n[0] not in aside] for i in range(len(buffers))]
+    mending = _Mending(buffers, inner, capacity, work)
+    for start in cycle(starts):
+        order = [i for i in start.order if i not in aside]
+        high = [i in start.high for i in range(len(buffers))]
+        offsets = mending.round(order, high)
+        if offsets is not None:
+            used = _Start(order + easy[::-1], frozenset(i for i in order if high[i]))
+            return (_fit(buffers, easy[::-1], near, offsets), used), work - mending.work
+        if mending.work <= 0:
+            break
+    return None, work - mending.work
+
+
+def _easy(buffers: Sequence[Buffer], near: list[list[Near]], capacity: int) -> list[int]:
+    """Buffers that find room however their neighbours lie, each among those that are neither easy nor before it."""
+    blocked = [0] * len(buffers)  # offsets that neighbours can forbid, in units of ALIGNMENT
+    for i, others in enumerate(near):
+        blocked[i] = sum(_forbidden(before, behind) for _, before, behind in others)
+    easy: list[int] = []
+    left = sorted(range(len(buffers)), key=lambda i: buffers[i].bytes)
+    while True:
+        found = [i for i in left if blocked[i] <= (capacity - buffers[i].bytes) // ALIGNMENT]
+        if not found:
+            return easy
+        for i in found:
+            for j, before, behind in near[i]:
+                blocked[j] -= _forbidden(before, behind)
+        easy += found
+        aside = set(found)
+        left = [i for i in left if i not in aside]
+
+
+def _forbidden(before: int, behind: int) -> int:
+    """Aligned offsets between two ends that are free."""
+    return max(0, (before + behind) // ALIGNMENT - 1)
+
+
+class _Mending:
+    """Rounds of first fit into a capacity in orders that are mended; what failed often is known to the next round."""
+
+    def __init__(self, buffers: Sequence[Buffer], near: list[list[Near]], capacity: int, work: int) -> None:
+        self.near = near
+        self.others = [sorted({j for j, *_ in n}) for n in near]
+        self.room = [capacity - b.bytes for b in buffers]
+        self.failures = [0] * len(buffers)
+        self.rng = random.Random(0)
+        self.work = work
+
+    def round(self, order: list[int], high: list[bool]) -> list[int] | None:
+        """Offsets of the buffers in `order`; -1 for all others. Order and ends change."""
+        near, others, room, rng = self.near, self.others, self.room, self.rng
+        count = len(room)
+        offsets = [-1] * count
+        stale = [True] * count  # to be placed anew
+        place = [0] * count
+        for p, i in enumerate(order):
+            place[i] = p
+        p = failed = 0
+        while p < len(order):
+            i = order[p]
+            if not stale[i]:
+                p += 1
                 continue
-            if rng.random() < 0.5:
-                rank[i] = min(rank[i], *(rank[j] for j, *_ in near[i])) - rng.random()
-            else:
-                rank[i] -= rng.random() * 0.3 * count
+            self.work -= 1
+            taken = [(offsets[j] - before, offsets[j] + behind) for j, before, behind in near[i] if place[j] < p]
+            offset = _highest(taken, room[i]) if high[i] else _lowest(taken)
+            if 0 <= offset <= room[i]:
+                stale[i] = False
+                if offset != offsets[i]:
+                    offsets[i] = offset
+                    for j in others[i]:
+                        if place[j] > p:
+                            stale[j] = True
+                p += 1
+                continue
+            failed += 1
+            self.failures[i] += 1
+            if failed > ROUND or self.work <= 0:
+                return None
+            before = [j for j in others[i] if place[j] < p]
+            to = place[rng.choice([j for j in before if self.failures[j] < self.failures[i]] or before)]
+            order.insert(to, order.pop(p))
+            for q in range(to, p + 1):
+                place[order[q]] = q
+            stale[i] = True
+            offsets[i] = -1
+            for j in others[i]:
+                if place[j] > to:
+                    stale[j] = True
+            p = to
             if rng.random() < 0.4:
-                turned = rng.choice([i, *(j for j, *_ in near[i])])
+                turned = rng.choice([i, *others[i]]) if rng.random() < 0.7 else i
                 high[turned] = not high[turned]
-        order = sorted(range(count), key=rank.__getitem__)
-        yield order, high
+                stale[turned] = True
+                p = min(p, place[turned])
+        return offsets
 
 
-def _orders(buffers: list[Buffer], live: list[int]) -> Iterator[list[int]]:
+def _orders(buffers: Sequence[Buffer], live: list[int]) -> Iterator[list[int]]:
     """Orders that first fit does well with: by size, by how much is alive beside it, by lifetime, by area."""
     size = [b.bytes for b in buffers]
     first = [b.first for b in buffers]
@@ -129,7 +240,7 @@ def _orders(buffers: list[Buffer], live: list[int]) -> Iterator[list[int]]:
         yield sorted(indices, key=key)
 
 
-def _top(buffers: list[Buffer], offsets: list[int]) -> int:
+def _top(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
     return max(o + b.bytes for o, b in zip(offsets, buffers))
 
 
@@ -148,7 +259,7 @@ def lower_bound(buffers: list[Buffer], gaps: Gaps) -> int:
     return max(_live(buffers, gaps), default=0) if buffers else 0
 
 
-def _live(buffers: list[Buffer], gaps: Gaps) -> list[int]:
+def _live(buffers: Sequence[Buffer], gaps: Gaps) -> list[int]:
     """The least that is alive at each step; a result over its input counts as much as the two cover together."""
     steps = max(b.last for b in buffers) + 1
     live = [0] * (steps + 1)
@@ -168,7 +279,7 @@ def _live(buffers: list[Buffer], gaps: Gaps) -> list[int]:
     return least
 
 
-def _neighbours(buffers: list[Buffer], gaps: Gaps) -> list[list[Near]]:
+def _neighbours(buffers: Sequence[Buffer], gaps: Gaps) -> list[list[Near]]:
     """For each buffer those that are alive at one step with it."""
     near: list[list[Near]] = [[] for _ in buffers]
     alive: list[int] = []
@@ -192,33 +303,40 @@ def _neighbours(buffers: list[Buffer], gaps: Gaps) -> list[list[Near]]:
 
 
 def _fit(
-    buffers: list[Buffer], order: list[int], near: list[list[Near]], high: list[bool], capacity: int
+    buffers: Sequence[Buffer], order: list[int], near: list[list[Near]], placed: list[int] | None = None
 ) -> list[int]:
-    """Each buffer in turn at the lowest offset that those placed before allow, or at the highest inside `capacity`."""
-    offsets = [-1] * len(buffers)
+    """Each buffer in turn at the lowest offset that those placed before allow."""
+    offsets = [-1] * len(buffers) if placed is None else placed
     for i in order:
         taken = []  # no offset between the two, ends excluded
         for j, before, behind in near[i]:
             at = offsets[j]
             if at >= 0:
                 taken.append((at - before, at + behind))
-        if high[i]:
-            offset = capacity - buffers[i].bytes
-            for start, end in sorted(taken, key=_end, reverse=True):
-                if end <= offset:
-                    break
-                offset = min(offset, start)
-            offsets[i] = offset
-        if offsets[i] < 0:
-            offset = 0
-            taken.sort()
-            for start, end in taken:
-                if start >= offset:
-                    break
-                if end > offset:
-                    offset = end
-            offsets[i] = offset
+        offsets[i] = _lowest(taken)
     return offsets
+
+
+def _lowest(taken: list[tuple[int, int]]) -> int:
+    """The lowest offset that is inside none of the stretches."""
+    offset = 0
+    taken.sort()
+    for start, end in taken:
+        if start >= offset:
+            break
+        if end > offset:
+            offset = end
+    return offset
+
+
+def _highest(taken: list[tuple[int, int]], offset: int) -> int:
+    """The highest offset up to `offset` that is inside none of the stretches; may be negative."""
+    taken.sort(key=_end, reverse=True)
+    for start, end in taken:
+        if end <= offset:
+            break
+        offset = min(offset, start)
+    return offset
 
 
 _end = itemgetter(1)
