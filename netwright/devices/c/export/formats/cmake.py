@@ -10,7 +10,7 @@ ABOUT = "a CMake library target with a toolchain file for its core"
 def files(package: Package) -> dict[str, str]:
     """Path -> text of the library."""
     name = package.name
-    made = {f"include/{name}.h": package.header, "example/main.c": _example(package)}
+    made = {f"include/{name}.h": package.header, "example/main.c": example(package, "stdio.h", "printf")}
     made.update({f"src/{file}": text for file, text in package.sources.items()})
     made["CMakeLists.txt"] = _lists(package)
     how = f"""```cmake
@@ -63,10 +63,11 @@ def fill(package: Package) -> str:
         x[i] = ({package.input_ctype})(i % 100); /* put your sensor's data here */"""
 
 
-def _example(package: Package) -> str:
+def example(package: Package, header: str, show: str) -> str:
+    """A main program that prints with `show`, a printf of `header`."""
     name = package.name
     return f"""/* One run of {name} on made-up data; prints every output. */
-#include <stdio.h>
+#include <{header}>
 #include "{name}.h"
 
 int main(void)
@@ -76,7 +77,7 @@ int main(void)
     {name}_{package.entry}();
     const {package.output_ctype} *y = {name}_output();
     for (int i = 0; i < {package.output_count}; i++)
-        printf("%d: %ld{package.unit()}\\n", i, {package.shown("y[i]")});
+        {show}("%d: %ld{package.unit()}\\n", i, {package.shown("y[i]")});
     return 0;
 }}
 """

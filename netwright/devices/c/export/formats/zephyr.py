@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..package import Package
-from .cmake import fill, readme
+from .cmake import example, readme
 
 ABOUT = "a Zephyr module with a sample application"
 
@@ -49,28 +49,9 @@ tests:
       regex:
         - "0: .*"
 """
-    made[f"{sample}/src/main.c"] = _main(package)
+    made[f"{sample}/src/main.c"] = example(package, "zephyr/kernel.h", "printk")
     how = f"""Name this folder in `EXTRA_ZEPHYR_MODULES` or in your `west.yml`, and set `CONFIG_{symbol}=y` in
 `prj.conf`.
 The sample alone: `west build -b BOARD {sample}`."""
     made["README.md"] = readme(package, how)
     return made
-
-
-def _main(package: Package) -> str:
-    name = package.name
-    return f"""/* One run of {name} on made-up data; prints every output. */
-#include <zephyr/kernel.h>
-#include "{name}.h"
-
-int main(void)
-{{
-    {name}_init();
-    {fill(package)}
-    {name}_{package.entry}();
-    const {package.output_ctype} *y = {name}_output();
-    for (int i = 0; i < {package.output_count}; i++)
-        printk("%d: %ld{package.unit()}\\n", i, {package.shown("y[i]")});
-    return 0;
-}}
-"""
