@@ -61,6 +61,10 @@ def command(
     recipe: Annotated[
         list[str] | None, typer.Option(help="A recipe field, as rate=0.01 or epochs=40; several times.")
     ] = None,
+    patches: Annotated[
+        str,
+        typer.Option(help="auto: candidates over the RAM compute their first layers band by band; or none."),
+    ] = "none",
     out: Out = None,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")
@@ -96,6 +100,7 @@ def command(
             resume=resume,
             overwrite=overwrite,
             recipe=_fields(recipe or []),
+            patches=patches,
             listener=listener,
             test=test,
             label=label,

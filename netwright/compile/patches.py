@@ -21,6 +21,7 @@ from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Value
 from netwright.graph.builder import closed, copied, opened
 from netwright.graph.ops.int8.conv import QConv
+from netwright.graph.ops.int8.elementwise import QRelabel
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import TO_END, Concat, Slice
@@ -30,6 +31,7 @@ from .memory import Plan
 
 MOST_BANDS = 20  # of a stage that is chosen
 PLANS = 60  # schedules whose memory is planned, where many are possible
+FEW = 6  # where none of them can be hoped to fit
 Rows = tuple[int, int]  # first, and one beyond the last
 
 
@@ -100,7 +102,7 @@ def by_rows(node: Node, graph: Graph) -> bool:
     stored = [v for v in node.inputs if v in graph.param_of and v is not None]
     if any(v.shape[-3:-1] not in ((), (1, 1)) for v in stored):
         return False  # a constant that differs from row to row
-    alone = node.op.in_place or isinstance(node.op, (Quantise, Dequantise))
+    alone = node.op.in_place or isinstance(node.op, (Quantise, Dequantise, QRelabel))
     return alone and all(v.shape == y.shape for v in node.inputs if v is not None and v not in stored)
 
 
@@ -199,7 +201,7 @@ def cuts(graph: Graph) -> list[int]:
 def choose(graph: Graph, limit: int, plan: Callable[[Graph], Plan]) -> tuple[Stage, ...]:
     """The stages with the fewest extra MACs for which `plan` needs at most `limit` bytes; () where none are needed.
 
-    One stage from the input on, or a second one behind it. Where none fits, those that need least of the PLANS with the
+    One stage from the input on, or a second one behind it. Where none fits, those that need least of the few with the
     best prospects.
     """
     whole = plan(graph)
@@ -209,7 +211,8 @@ def choose(graph: Graph, limit: int, plan: Callable[[Graph], Plan]) -> tuple[Sta
     prospects = sorted(_prospects(graph, whole), key=lambda p: (max(0, p.bytes - room), p.macs))
     chosen: tuple[Stage, ...] = ()
     least = whole.bytes
-    for prospect in prospects[:PLANS]:
+    hope = any(p.bytes <= limit for p in prospects)
+    for prospect in prospects[: PLANS if hope else FEW]:
         size = plan(apply(graph, prospect.stages)).bytes
         if size < least:
             chosen, least = prospect.stages, size

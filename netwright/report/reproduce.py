@@ -23,12 +23,13 @@ _OPTIONS = {
     "stride": "--stride",
     "group": "--group",
     "space": "--space",
+    "patches": "--patches",
     "strategy": "--strategy",
     "evaluations": "--evaluations",
     "workers": "--workers",
     "seed": "--seed",
 }
-_USUAL = {"space": "auto", "strategy": "auto", "workers": 1}
+_USUAL = {"space": "auto", "patches": "none", "strategy": "auto", "workers": 1}
 _LONG = 8  # values of a list that are shown
 
 

@@ -47,7 +47,7 @@ def deploy(
     guesses = outputs["device"].argmax(1)
     confusion = np.zeros((len(task.classes),) * 2, int)
     np.add.at(confusion, (y, guesses), 1)
-    modelled = device.cost(graph)
+    modelled = device.cost(graph, options)
     broken = profile.broken(device.limits)
     return program, {
         "accuracy": {

@@ -33,6 +33,7 @@ class Evaluator:
     device: Device
     recipe: Recipe
     seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)  # what every candidate is compiled with
     most_instructions: float | None = None  # of one inference, so that running the test set ends in time
     _folds: list[Any] = field(default_factory=list)
     _inputs: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
@@ -45,16 +46,21 @@ class Evaluator:
         """The candidate's network for this task."""
         return self.space.build(candidate, self.task.x, self.task.y)
 
+    def compiled(self, build: Build) -> dict[str, Any]:
+        """What a candidate is compiled with: its own options before those of all."""
+        return {**self.options, **build.options}
+
     def fits(self, candidate: Candidate) -> bool:
         """Whether the device's rules accept it; also False for what cannot be built at this input size."""
         try:
             build = self.build(candidate)
-            if self.device.refused(build.graph, build.options):
+            options = self.compiled(build)
+            if self.device.refused(build.graph, options):
                 return False
             deployed = self.deployed(build.graph)
-            if self.device.check(deployed, build.options):
+            if self.device.check(deployed, options):
                 return False
-            cost = self.device.cost(deployed, build.options)
+            cost = self.device.cost(deployed, options)
             return self.most_instructions is None or cost.instructions <= self.most_instructions
         except (ValueError, UserError):
             return False
@@ -89,7 +95,9 @@ class Evaluator:
         metrics = {
             **estimator("macs")(graph),
             **estimator("parameters")(graph),
-            **estimator("device-cost")(self.deployed(graph), device=self.device, options=build.options),
+            **estimator("device-cost")(
+                self.deployed(graph), device=self.device, options=self.compiled(build)
+            ),
         }
         folds = self.folds(graph.inputs[0].shape)
         recipe = short_recipe(self.recipe.changed(build.recipe), len(folds[0][0][1]), trial.fidelity or 1.0)

@@ -93,6 +93,7 @@ class Settings:
     workers: int | None = None
     seed: int = 0
     recipe: dict[str, Any] = field(default_factory=dict)
+    patches: str = "none"
 
 
 def fit(
@@ -115,15 +116,17 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     recipe: Mapping[str, Any] | None = None,
+    patches: str = "none",
     listener: Listener | None = None,
     **source: Any,
 ) -> Study:
     """Search, train, quantise, compile and run; see the module. `source` goes to `tasks.load` (test=, label=, ...).
 
+    patches: `auto` lets candidates whose largest tensors are over the RAM compute their first layers band by band.
     Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
     started = time.monotonic()
-    settings = Settings(space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}))
+    settings = Settings(space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches)
     given = {
         "task": task if isinstance(task, str) else task.name,
         "device": device if isinstance(device, str) else device.name,
@@ -179,7 +182,10 @@ class _Job:
         self.drawn: dict[str, int | None] = {}
         self.told: list[Told] = []
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(settings.recipe)
-        self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed)
+        if settings.patches not in ("auto", "none"):
+            raise UserError(f"patches of a search are auto or none, not {settings.patches!r}")
+        options = {"patches": "auto"} if settings.patches == "auto" else {}
+        self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed, options)
         if self.budget_s is not None and device.limits.latency_ms is None:
             seconds = TEST_SHARE * self.budget_s
             self.evaluator.most_instructions = seconds * EMULATED_PER_SECOND * cores() / len(task.test.y)
@@ -199,6 +205,7 @@ class _Job:
             "clock": limits.clock_hz,
             "recipe": self.recipe.to_json(),
             "objectives": [o.name for o in self.objectives],
+            **self.evaluator.options,
         }
 
     def run(self, folder: Path, record: Record, resume: bool) -> Study:
@@ -250,7 +257,8 @@ class _Job:
 
     def cost(self, candidate: Candidate) -> Profile:
         """What a candidate costs, front end included: modelled."""
-        return self.device.cost(self.evaluator.deployed(self.evaluator.build(candidate).graph))
+        build = self.evaluator.build(candidate)
+        return self.device.cost(self.evaluator.deployed(build.graph), self.evaluator.compiled(build))
 
     def search(self, record: Record, before: list[Any]) -> list[Told]:
         """Trials until the count or the search's share of the time."""
@@ -322,7 +330,7 @@ class _Job:
             samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
             try:
                 whole = with_front_end(self.task, self.int8(graph, samples))
-                profile = self.device.compile(whole, build.options).profile()
+                profile = self.device.compile(whole, self.evaluator.compiled(build)).profile()
             except UserError as error:  # the linker, or a stack that grew into the arena
                 last = str(error)
                 continue
@@ -392,7 +400,8 @@ class _Job:
     def write(self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph) -> Study:
         """Deploy the network and write everything down."""
         build = self.evaluator.build(candidate)
-        program, found = deploy(self.task, self.device, trained, graph, build.options, folder, self.tell)
+        options = self.evaluator.compiled(build)
+        program, found = deploy(self.task, self.device, trained, graph, options, folder, self.tell)
         rows = list(record.rows())
         save(trained, folder / "float")
         result = {

@@ -52,7 +52,7 @@ def _ram(subject: Subject) -> Iterable[Violation]:
             subject.limits.ram_bytes,
             "B",
             where,
-            "fewer channels or a larger stride up to that layer, a smaller input, or patches (compile --patches auto)",
+            "fewer channels or a larger stride up to that layer, a smaller input, or patches (--patches auto)",
         )
 
 
