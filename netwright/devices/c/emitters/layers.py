@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netwright.graph import Node
+from netwright.graph import Node, Value
 from netwright.graph.ops.int8.arithmetic import multipliers, multiply_by_multiplier
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
@@ -16,19 +16,25 @@ from ..source import Body, Writer, emits, scratch
 def _constants(writer: Writer, node: Node, weights: np.ndarray, down: bool = False) -> tuple[str, int]:
     """The four constant arrays of a layer as arguments, and their bytes; `down`: ends as nw_conv_finish has them."""
     op = node.op
-    assert isinstance(op, (QConv, QLinear, QConvTranspose))
-    single = not isinstance(op, QLinear) and op.float_product
-    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
+    assert isinstance(op, (QConv, QConvTranspose))
+    multiplier, shift = multipliers(op.x, writer.array(node.inputs[2]), op.out, op.float_product)
     bias = writer.array(node.inputs[3])
     if down:
         bias, multiplier, shift = _ends(writer, node)
+    return _written(writer, node.name, weights, bias, multiplier, shift)
+
+
+def _written(
+    writer: Writer, name: str, weights: np.ndarray, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray
+) -> tuple[str, int]:
+    """These four as constants named after their layer, and their bytes."""
     arrays: dict[str, np.ndarray] = {
         "weight": weights.astype(np.int8),
         "bias": bias.astype(np.int32),
         "multiplier": multiplier.astype(np.int32),
         "shift": shift.astype(np.int8),
     }
-    names = [writer.constant(f"{node.name}_{part}", array) for part, array in arrays.items()]
+    names = [writer.constant(f"{name}_{part}", array) for part, array in arrays.items()]
     return ", ".join(names), sum(a.nbytes for a in arrays.values())
 
 
@@ -229,19 +235,32 @@ def conv_transpose(writer: Writer, node: Node) -> Body:
     return Body(body, ("conv_transpose.h",), size)
 
 
-@emits(QLinear)
-def linear(writer: Writer, node: Node) -> Body:
-    op = node.op
-    assert isinstance(op, QLinear)
-    weights = writer.array(node.inputs[1])
-    assert node.inputs[0] is not None
+def linear_constants(
+    writer: Writer, name: str, op: QLinear, weight: Value | None, scale: Value | None, bias: Value | None
+) -> tuple[str, int]:
+    """The constants of a linear layer as arguments of nw_linear, and their bytes."""
+    weights = writer.array(weight)
     o, i = weights.shape
     filled = np.zeros((o, -(-i // 4) * 4), weights.dtype)
     filled[:, :i] = weights
-    names, size = _constants(writer, node, _side_by_side(filled.reshape(o, -1, 4), 4))
-    fields = (
-        f".n = {node.inputs[0].shape[0]}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
+    packed = _side_by_side(filled.reshape(o, -1, 4), 4)
+    scales = multipliers(op.x, writer.array(scale), op.out)
+    return _written(writer, name, packed, writer.array(bias), *scales)
+
+
+def linear_shape(op: QLinear, rows: int, i: int, o: int) -> str:
+    """The fields of an nw_linear_shape."""
+    return (
+        f".n = {rows}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
         f".y_zero = {op.out.zero}, .low = {op.low}, .high = {op.high}"
     )
+
+
+@emits(QLinear)
+def linear(writer: Writer, node: Node) -> Body:
+    op, (x, *rest) = node.op, node.inputs
+    assert isinstance(op, QLinear) and x is not None
+    names, size = linear_constants(writer, node.name, op, *rest)
+    fields = linear_shape(op, x.shape[0], x.shape[1], node.output.shape[1])
     body = f"    const nw_linear_shape s = {{{fields}}};\n    nw_linear(x0, y0, {names}, s);"
     return Body(body, ("linear.h",), size)
