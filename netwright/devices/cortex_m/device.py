@@ -20,7 +20,7 @@ from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
 from ..c import CSource, arranged, generate, outside, planned, prepared
-from ..c.choice import SHAPE_BYTES, kernel, stream_bytes
+from ..c.choice import SHAPE_BYTES, attention_bytes, kernel, linear_bytes, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -89,7 +89,7 @@ class CortexM(Device):
             own_constants = [v for v in node.inputs if v in lowered.param_of and v not in counted and v is not None]
             if constants is None:
                 constants = sum(v.type.bytes for v in own_constants)
-            elif not own_constants:
+            elif not own_constants and any(v in lowered.param_of for v in node.inputs):
                 constants = SHAPE_BYTES
             counted.update(own_constants)
             instructions += own.instructions
@@ -415,16 +415,23 @@ def version_or_none() -> str:
 def _packed_bytes(node: Node) -> int | None:
     """Bytes of constants that a layer's kernel has rearranged in Flash: weights, bias, multiplier, shift; None for
     operands that lie there as they are."""
+    from netwright.graph.ops.int8.attention import QAttention
     from netwright.graph.ops.int8.conv import QConv, QLinear
     from netwright.graph.ops.int8.conv_transpose import QConvTranspose
+    from netwright.graph.ops.int8.feed_forward import QFeedForward
 
-    if not isinstance(node.op, (QConv, QConvTranspose, QLinear)):
+    if isinstance(node.op, QAttention):
+        return attention_bytes(node.op)
+    if not isinstance(node.op, (QConv, QConvTranspose, QLinear, QFeedForward)):
         return None
     w = node.inputs[1]
     assert w is not None
+    if isinstance(node.op, QFeedForward):
+        second, table = node.inputs[5], node.inputs[4]
+        assert second is not None
+        return linear_bytes(w.shape) + linear_bytes(second.shape) + (table.type.size if table is not None else 0)
     if isinstance(node.op, QConv) and node.op.groups == 1:
         return stream_bytes(w.shape) + SHAPE_BYTES
-    if isinstance(node.op, QLinear):  # filled up to fours
-        outputs, inputs = w.shape
-        return outputs * (-(-inputs // 4) * 4 + 9)
+    if isinstance(node.op, QLinear):
+        return linear_bytes(w.shape)
     return w.type.size + 9 * w.shape[0] + SHAPE_BYTES * isinstance(node.op, QConv)

@@ -9,6 +9,7 @@ from netwright.graph.ops.int8.attention import QAttention
 from netwright.graph.ops.int8.fixed_point import FIXED32
 from netwright.graph.ops.int8.softmax import DIFFERENCE_BITS, QSoftmax
 
+from ..choice import distances
 from ..source import Body, Writer, emits, scratch
 
 
@@ -25,7 +26,7 @@ def attention(writer: Writer, node: Node) -> Body:
     op, (q, k, v) = node.op, node.inputs
     assert isinstance(op, QAttention) and q is not None and k is not None and v is not None
     first, softmax, second = op.products()
-    table = powers(softmax)
+    table = powers(softmax, distances(op))
     (m1, s1), (m2, s2) = first.constants(), second.constants()
     fields = {
         "tokens": q.shape[1], "keys": k.shape[1], "heads": op.heads, "width": op.width, "depth": op.depth,
@@ -48,9 +49,10 @@ def attention(writer: Writer, node: Node) -> Body:
     return Body(body, ("attention.h",), size + table.nbytes + 4 * len(fields))
 
 
-def powers(softmax: QSoftmax) -> np.ndarray:
-    """e^-d int32 in fixed point for the distances d = 0, 1, ... from the largest score that are not taken for zero."""
+def powers(softmax: QSoftmax, count: int) -> np.ndarray:
+    """e^-d int32 in fixed point for d = 0, 1, ... below the largest score; zero where softmax takes it for that."""
     multiplier, shift, least = softmax.constants()
-    difference = -np.arange(min(256, 1 - least), dtype=np.int64)
-    scaled = FIXED32.product(difference << shift, np.int64(multiplier))
-    return FIXED32.exp_of_negative(scaled, DIFFERENCE_BITS).astype(np.int32)
+    difference = -np.arange(count, dtype=np.int64)
+    kept = difference >= least
+    scaled = FIXED32.product(np.where(kept, difference, 0) << shift, np.int64(multiplier))
+    return np.where(kept, FIXED32.exp_of_negative(scaled, DIFFERENCE_BITS), 0).astype(np.int32)
