@@ -69,7 +69,7 @@ def memory(quantised: Graph) -> dict[str, int]:
         "unfused": planned(plain).bytes,
         "planned": planned(ready).bytes,
         "largest_tensor_unfused": max(made),
-        "largest_tensor_planned": max(v.type.bytes for v in ready.values()),
+        "largest_tensor_planned": max(v.type.bytes for n in ready.nodes for v in n.outputs),
     }
 
 

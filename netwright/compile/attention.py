@@ -52,8 +52,9 @@ def fold(graph: Graph) -> Graph:
         key = rows.source, rows.tokens
         if key not in whole:
             source = now[rows.source]
-            shape = (1, rows.tokens, source.type.size // rows.tokens)
-            whole[key] = source if source.shape == shape else b(Reshape(shape), source, name=f"{source.name}.tokens")
+            shape = rows.tokens, source.type.size // rows.tokens
+            view = Reshape((-1, *shape))
+            whole[key] = source if source.shape == (1, *shape) else b(view, source, name=f"{source.name}.tokens")
         return whole[key]
 
     def rule(b: Builder, node: Node, inputs: tuple[Value | None, ...]) -> Value | None:
@@ -65,8 +66,8 @@ def fold(graph: Graph) -> Graph:
         for rows, quant in zip(match.rows, (match.op.q, match.op.k, match.op.v)):
             value = tokens(b, rows)
             given.append(value if value.type.quant == quant else b(QRelabel(quant), value))
-        made = b(match.op, *given, name=f"{match.name}.rows")
-        return made if made.shape == match.output.shape else b(Reshape(match.output.shape), made)
+        made, shape = b(match.op, *given, name=f"{match.name}.rows"), match.output.shape
+        return made if made.shape == shape else b(Reshape((-1, *shape[1:])), made, name=match.name)
 
     return dead.eliminate(rebuild(graph, rule))
 

@@ -73,5 +73,5 @@ def distances(op: QAttention) -> int:
 
 
 def attention_bytes(op: QAttention) -> int:
-    """Bytes of the constants of attention: the table of powers, and nw_attention_shape."""
-    return 4 * distances(op) + 72
+    """Bytes of the constants of attention: the table of powers."""
+    return 4 * distances(op)

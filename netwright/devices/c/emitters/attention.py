@@ -45,8 +45,8 @@ def attention(writer: Writer, node: Node) -> Body:
         sizes = (v.type.size // q.shape[0] for v in (q, k, v, node.output))
         moved = [f"{place} + n * {size}" for place, size in zip((*places, "y0"), sizes)]
         call = f"for (int32_t n = 0; n < {q.shape[0]}; n++)\n        {start}{', '.join(moved)}{end}"
-    body = f"    static const nw_attention_shape s = {{{shape}}};\n    {call}"
-    return Body(body, ("attention.h",), size + table.nbytes + 4 * len(fields))
+    body = f"    const nw_attention_shape s = {{{shape}}};\n    {call}"
+    return Body(body, ("attention.h",), size + table.nbytes)
 
 
 def powers(softmax: QSoftmax, count: int) -> np.ndarray:
