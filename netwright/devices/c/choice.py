@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from netwright.graph import Node, by_signature
 from netwright.graph.ops.front_end.log_mel import QLogMel
-from netwright.graph.ops.int8.attention import QAttention
 from netwright.graph.ops.int8.conv import QConv
-from netwright.graph.types import UNIT_QUANT
 
 TALLEST = 8  # NW_TALLEST of depthwise.h
 SHAPE_BYTES = 80  # nw_conv_shape of conv.h, a constant of every convolution
+POWERS = 256  # of e in attention's table: one for each distance between two scores
 
 
 def is_depthwise(node: Node) -> bool:
@@ -65,13 +64,3 @@ def linear_bytes(weights: tuple[int, ...]) -> int:
     """Bytes of the constants of a linear layer with weights [O, I]: rows filled up to fours, three numbers each."""
     outputs, inputs = weights
     return outputs * (-(-inputs // 4) * 4 + 9)
-
-
-def distances(op: QAttention) -> int:
-    """How many distances from a row's largest score have a power of e in a table; all where scales are not known."""
-    return 256 if op.read == UNIT_QUANT else min(256, 1 - op.products()[1].constants()[2])
-
-
-def attention_bytes(op: QAttention) -> int:
-    """Bytes of the constants of attention: the table of powers."""
-    return 4 * distances(op)

@@ -20,7 +20,7 @@ from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
 from ..c import CSource, arranged, generate, outside, planned, prepared
-from ..c.choice import SHAPE_BYTES, attention_bytes, kernel, linear_bytes, stream_bytes
+from ..c.choice import POWERS, SHAPE_BYTES, kernel, linear_bytes, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -421,7 +421,7 @@ def _packed_bytes(node: Node) -> int | None:
     from netwright.graph.ops.int8.feed_forward import QFeedForward
 
     if isinstance(node.op, QAttention):
-        return attention_bytes(node.op)
+        return 4 * POWERS
     if not isinstance(node.op, (QConv, QConvTranspose, QLinear, QFeedForward)):
         return None
     w = node.inputs[1]

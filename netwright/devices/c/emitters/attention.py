@@ -9,7 +9,7 @@ from netwright.graph.ops.int8.attention import QAttention
 from netwright.graph.ops.int8.fixed_point import FIXED32
 from netwright.graph.ops.int8.softmax import DIFFERENCE_BITS, QSoftmax
 
-from ..choice import distances
+from ..choice import POWERS
 from ..source import Body, Writer, emits, scratch
 
 
@@ -26,13 +26,13 @@ def attention(writer: Writer, node: Node) -> Body:
     op, (q, k, v) = node.op, node.inputs
     assert isinstance(op, QAttention) and q is not None and k is not None and v is not None
     first, softmax, second = op.products()
-    table = powers(softmax, distances(op))
+    table = powers(softmax)
     (m1, s1), (m2, s2) = first.constants(), second.constants()
     fields = {
         "tokens": q.shape[1], "keys": k.shape[1], "heads": op.heads, "width": op.width, "depth": op.depth,
         "q_step": q.shape[2], "k_step": k.shape[2], "v_step": v.shape[2],
         "q_zero": op.q.zero, "k_zero": op.k.zero, "v_zero": op.v.zero,
-        "score_multiplier": m1, "score_shift": s1, "score_zero": op.scores.zero, "powers": len(table),
+        "score_multiplier": m1, "score_shift": s1, "score_zero": op.scores.zero,
         "multiplier": m2, "shift": s2, "zero": op.out.zero,
     }  # fmt: skip
     shape = ", ".join(f".{name} = {value}" for name, value in fields.items())
@@ -49,10 +49,10 @@ def attention(writer: Writer, node: Node) -> Body:
     return Body(body, ("attention.h",), size + table.nbytes)
 
 
-def powers(softmax: QSoftmax, count: int) -> np.ndarray:
+def powers(softmax: QSoftmax) -> np.ndarray:
     """e^-d int32 in fixed point for d = 0, 1, ... below the largest score; zero where softmax takes it for that."""
     multiplier, shift, least = softmax.constants()
-    difference = -np.arange(count, dtype=np.int64)
+    difference = -np.arange(POWERS, dtype=np.int64)
     kept = difference >= least
     scaled = FIXED32.product(np.where(kept, difference, 0) << shift, np.int64(multiplier))
     return np.where(kept, FIXED32.exp_of_negative(scaled, DIFFERENCE_BITS), 0).astype(np.int32)

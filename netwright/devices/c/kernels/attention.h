@@ -10,7 +10,6 @@ typedef struct {
     int32_t q_step, k_step, v_step; /* from one token's row to the next */
     int32_t q_zero, k_zero, v_zero;
     int32_t score_multiplier, score_shift, score_zero;
-    int32_t powers; /* how many there are */
     int32_t multiplier, shift, zero;
 } nw_attention_shape;
 
@@ -59,31 +58,28 @@ NW_INLINE int32_t nw_scores(const int8_t *q, const int8_t *k, int8_t *score, con
     return largest;
 }
 
-/* softmax of one row to 16 bits, 256 for one; returns the sum. A weight is written behind the last score read. */
-NW_INLINE int32_t nw_weights(const int8_t *score, int16_t *w, int32_t largest, const int32_t *powers, int32_t n,
-                             int32_t count)
+/* softmax of one row to 16 bits, 256 for one; returns the sum. Nothing is negative, so that a rounding shift is an
+ * addition; a weight is written where no score is read any more. */
+NW_INLINE int32_t nw_weights(const int8_t *score, int16_t *w, int32_t largest, const int32_t *powers, int32_t n)
 {
-    int32_t sum = 0, total = 0; /* the first has 12 integer bits */
+    uint32_t sum = 0; /* 12 integer bits */
+    int32_t total = 0;
+    for (int32_t j = 0; j < n; j++)
+        sum += ((uint32_t)powers[largest - score[j]] + (1u << 11)) >> 12;
+    const int32_t headroom = __builtin_clz(sum), down = 12 - headroom + 31 - 8;
+    const int32_t inverse = nw_inverse_one_plus((int32_t)((sum << headroom) - (1u << 31)));
+    const uint32_t half = down > 31 ? 0 : 1u << (down - 1);
     for (int32_t j = 0; j < n; j++) {
-        const int32_t below = largest - score[j];
-        if (below < count)
-            sum += nw_shift(powers[below], 12);
-    }
-    const int32_t headroom = __builtin_clz((uint32_t)sum), down = 12 - headroom + 31 - 8;
-    const int32_t inverse = nw_inverse_one_plus((int32_t)(((uint32_t)sum << headroom) - (1u << 31)));
-    for (int32_t j = 0; j < n; j++) {
-        const int32_t below = largest - score[j];
-        int32_t v = 0;
-        if (below < count && down <= 31)
-            v = nw_shift(nw_high(inverse, powers[below]), down);
+        const uint32_t scaled = (uint32_t)nw_high(inverse, powers[largest - score[j]]);
+        const int32_t v = down > 31 ? 0 : (int32_t)((scaled + half) >> down);
         w[j] = (int16_t)(v < 255 ? v : 255);
         total += w[j];
     }
     return total;
 }
 
-/* q, k, v by rows of tokens, their first head's features first; powers: e^-d of the distance d to the largest score.
- * scratch [keys]: weights grow from its begin over the scores in its second half. A head's results are written when its
+/* q, k, v by rows of tokens, their first head's features first; powers [256]: e^-d of the distance d to the largest
+ * score; scratch [keys]: weights grow from its begin over the scores in its second half. A head's results are written when its
  * query has been read, so that y may be q. */
 NW_INLINE void nw_attention(const int8_t *q, const int8_t *k, const int8_t *v, int8_t *y, int16_t *scratch,
                             const int32_t *powers, const nw_attention_shape *s)
@@ -93,7 +89,7 @@ NW_INLINE void nw_attention(const int8_t *q, const int8_t *k, const int8_t *v, i
         for (int32_t h = 0; h < s->heads; h++) {
             const int8_t *values = v + h * s->depth;
             const int32_t largest = nw_scores(q + h * s->width, k + h * s->width, score, s);
-            const int32_t total = nw_weights(score, scratch, largest, powers, s->keys, s->powers);
+            const int32_t total = nw_weights(score, scratch, largest, powers, s->keys);
             const int32_t start = -s->v_zero * total;
             int32_t d = 0;
             for (; d + 4 <= s->depth; d += 4, y += 4) {
