@@ -82,7 +82,7 @@ def accuracy(data: Path | None, seed: int) -> Measured:
     from netwright.train.recipe import Augment
 
     x, y = images(data, "train")
-    recipe = Recipe(5, 128, rate=4e-3, decay=0.05, warmup=0.1, ema=0.995, augment=Augment(10, 0.1, 0.1, 2.0))
+    recipe = Recipe(6, 128, rate=4e-3, decay=0.05, warmup=0.1, ema=0.99, augment=Augment(shift=1.0))
     graph = train(network(seed), x, y, recipe, seed=seed).graph
     integer = quantise(graph, x[:CALIBRATION])
     x, y = images(data, "test")
