@@ -151,11 +151,12 @@ class Block(nn.Module):
 
 
 @pytest.mark.parametrize("spelling", ("chunk", "unbind", "library"))
-def test_blocks_written_in_torch_are_found(spelling: str, tmp_path: Path) -> None:
+def test_blocks_written_in_torch_are_found_and_take_the_memory_of_four_rows_a_token(spelling: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     graph, codes = integer(netwright.from_torch(Block(spelling).eval(), torch.zeros(1, 9, 24)), 0)
-    count = [sum(isinstance(n.op, OPS[k]) for n in arranged(graph).nodes) for k in ("q_attention", "q_feed_forward", "q_matmul")]
-    assert count == [1, 1, 0]
+    kinds = "q_attention", "q_feed_forward", "q_matmul", "q_linear"
+    assert [sum(isinstance(n.op, OPS[k]) for n in arranged(graph).nodes) for k in kinds] == [1, 1, 0, 4]
+    assert planned(arranged(graph)).bytes <= 4 * 9 * 24 + 60
     same_everywhere(graph, [codes[:1]], tmp_path, ("cortex-m4",))
 
 

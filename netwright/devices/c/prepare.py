@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from netwright.compile import attention, batchnorm, constants, dead, feed_forward, pads, patches
+from netwright.compile import attention, batchnorm, columns, constants, dead, feed_forward, pads, patches
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Value, expand_all, rebuild
 from netwright.graph.ops.shape import Expand, Reshape
@@ -49,7 +49,7 @@ def arranged(graph: Graph, options: Mapping[str, Any] | None = None, arena: int 
     where it is above them, or as near to them as patches bring it; or stages as `parse_stages` reads them.
     `options["input"]`: `arena` or `outside`. Raises UserError for stages that cannot be tiled.
     """
-    graph = reordered(feed_forward.fold(attention.fold(pads.fold(graph))))
+    graph = reordered(feed_forward.fold(columns.split(attention.fold(pads.fold(graph)))))
     wanted = str((options or {}).get("patches", "none"))
     if wanted == "none" or (wanted == "auto" and arena is None):
         return graph
