@@ -99,6 +99,24 @@ def layer(family: str, rng: np.random.Generator) -> Graph:
     elif family == "softmax":
         rows, n = int(rng.integers(1, 5)), int(rng.integers(2, 60))
         y = b(OPS["q_softmax"](x=X), b.input("x", Type((1, rows, n), "int8", X)))
+    elif family == "attention":
+        heads, width, depth, tokens, keys = (int(v) for v in rng.integers((1, 2, 2, 2, 4), (4, 24, 24, 9, 60)))
+        sides = ((tokens, width), (keys, width), (keys, depth))
+        q, k, v = (b.input(n, Type((1, rows, heads * size), "int8", X)) for n, (rows, size) in zip("qkv", sides))
+        y = b(OPS["q_attention"](heads, width, depth, (0, 0, 0), X, X, X, Y, Y, 1.0, W), q, k, v)
+    elif family == "feed_forward":
+        n, i, h, o = (int(v) for v in rng.integers((2, 4, 4, 4), (9, 60, 100, 60)))
+        weights = [
+            (tensor(f"{side}.w", s, "int8"), tensor(f"{side}.s", s[:1], "float32"), tensor(f"{side}.b", s[:1], "int32"))
+            for side, s in (("in", (h, i)), ("out", (o, h)))
+        ]
+        table = tensor("t", (256,), "int8") if rng.random() < 0.7 else None
+        op = OPS["q_feed_forward"](X, Y, W if table else Y, Y)
+        y = b(op, b.input("x", Type((n, i), "int8", X)), *weights[0], table, *weights[1])
+    elif family == "norm":
+        n, c = int(rng.integers(2, 30)), int(rng.integers(4, 100))
+        ends = (tensor("scale", (c,), "int16"), tensor("bias", (c,), "int32"))
+        y = b(OPS["q_group_norm"](x=X, out=Y, step=0.01), b.input("x", Type((n, c), "int8", X)), *ends)
     elif family == "arg_max":
         y = b(OPS["q_arg_max"](axis=int(rng.choice([1, -1]))), image(max(2, channels())))
     elif family == "quantise":
@@ -173,8 +191,11 @@ FAMILIES = (
     "svdf",
     "log_mel",
     "normalise",
+    "attention",
+    "feed_forward",
+    "norm",
 )
-LARGE = ("conv", "depthwise", "linear", "grouped")  # families of many features, which need more layers
+LARGE = ("conv", "depthwise", "linear", "grouped", "attention", "feed_forward")  # more features need more layers
 
 
 def some(family: str, rng: np.random.Generator) -> Graph:

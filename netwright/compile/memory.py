@@ -145,6 +145,8 @@ def _pairs(graph: Graph, lying: _Lying, overlap: Callable[[Node], Overlap | None
             continue
         if buffers[made].first != index or node.inputs[0] in inside or node.output in inside:
             continue
+        if any(v is not None and owner.get(v) == source for v in node.inputs[1:]):
+            continue  # what it reads there, it may read at any time
         allowed = overlap(node)
         if allowed is not None:
             pairs[made, source] = node, allowed

@@ -24,7 +24,7 @@ def family(op: str, weights: tuple[int, ...] = (), groups: int = 1) -> str:
         return "front end"
     if "conv" in name:
         return "depthwise" if groups > 1 and weights and groups == weights[0] else "convolution"
-    if any(word in name for word in ("linear", "matmul", "gemm")):
+    if any(word in name for word in ("linear", "matmul", "gemm", "attention", "feed_forward")):
         return "linear"
     if "pool" in name or "reduce" in name or "mean" in name:
         return "pooling"

@@ -35,6 +35,8 @@ def logits(graph: Graph, quantised: Graph, x: np.ndarray) -> tuple[np.ndarray, n
         ("ds-cnn", (1, 1, 20, 10)),
         ("mobilenet", (1, 3, 32, 32)),
         ("mlp", (1, 17)),
+        ("vit", (1, 3, 17, 20)),
+        ("vit", (1, 2, 50)),
     ],
 )
 def test_every_built_in_space_lowers_and_stays_near_its_float_network(name: str, shape: tuple[int, ...]) -> None:
@@ -47,7 +49,7 @@ def test_every_built_in_space_lowers_and_stays_near_its_float_network(name: str,
         assert np.abs(real - near).mean() < 0.12 * np.abs(real).max() + 1e-3
 
 
-@pytest.mark.parametrize("name", ["conv-small", "ds-cnn", "mobilenet"])
+@pytest.mark.parametrize("name", ["conv-small", "ds-cnn", "mobilenet", "vit"])
 def test_the_structure_without_weights_is_the_structure_with_them(name: str) -> None:
     space = spaces.get(name)
     rng = np.random.default_rng(1)

@@ -292,6 +292,18 @@ def _quantised() -> list[Case]:
         Case(ops.QRequantise(a, Quant(0.0002, 9), -32768, 32767, "int16"), (row,), (a,), steps=1, **exact),
         Case(ops.QRequantise(Quant(0.0003, 0), out), (300 * row.astype(np.int16),), (Quant(0.0003, 0),), steps=1, **exact),
         Case(ops.QMatmul(a, c, Quant(0.2, 1)), (int8(2, 3, 5), int8(2, 5, 4)), (a, c), steps=1, **exact),
+        Case(
+            ops.QAttention(2, 3, 2, (0, 0, 1), a, c, c, Quant(0.05, 2), Quant(0.01, 2), 1.0, Quant(0.1, -3)),
+            (int8(2, 3, 6), int8(2, 5, 6), int8(2, 5, 5)), (a, c, c), onnx=False, **exact,
+        ),
+        Case(
+            ops.QFeedForward(a, c, out, a, -100, 90),
+            (row, int8(6, 12), scales, bias, int8(256), int8(5, 6), scales[:5], bias[:5]), (a,), onnx=False, **exact,
+        ),
+        Case(
+            ops.QFeedForward(a, c, c, a, -128, 127, -9),
+            (row, int8(6, 12), scales, bias, None, int8(5, 6), scales[:5], bias[:5]), (a,), onnx=False, **exact,
+        ),
         Case(ops.QResizeBilinear((9, 5)), (image,), (a,), steps=1, **exact),
         Case(ops.QResizeBilinear((14, 12), half_pixel=True), (image,), (a,), steps=1, **exact),
         Case(ops.QResizeBilinear((9, 11), align_corners=True), (image,), (a,), steps=1, **exact),

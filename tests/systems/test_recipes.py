@@ -12,6 +12,7 @@ import pytest
 
 from netwright import systems
 from netwright.errors import UserError
+from netwright.systems import mcuformer
 
 
 def test_every_recipe_states_its_claims_with_their_conditions() -> None:
@@ -23,7 +24,11 @@ def test_every_recipe_states_its_claims_with_their_conditions() -> None:
 
 @pytest.mark.parametrize("name", systems.names())
 def test_missing_data_are_named(name: str) -> None:
+    """What needs none is measured without."""
     for claim in systems.get(name).claims:
+        if claim.measure is mcuformer.refused:
+            assert claim.measure(None, 0).holds
+            continue
         with pytest.raises(UserError, match=r"needs [\w.-]+/.* of the recorded data: give --data DIR"):
             claim.measure(None, 0)
 
@@ -45,6 +50,18 @@ def test_the_keyword_network_fits_beside_its_code(shared_data: Path) -> None:
     found = systems.get("ds-cnn-kws").claims[2].measure(shared_data, 0)
     assert found.holds
     assert 30_000 < found.value < 53_936
+
+
+def test_token_overwriting_halves_the_arena_and_keeps_the_bytes(shared_data: Path) -> None:
+    found = systems.get("mcuformer").claims[0].measure(shared_data, 0)
+    assert found.holds
+    assert "NOT" not in found.note
+
+
+def test_the_published_memory_formula_of_vision_transformers() -> None:
+    """240 px: patches of 16 are refused at 320 kB, patches of 20 are not."""
+    assert mcuformer.formula_bytes(226, 192, 4, 0.9) == 349_670
+    assert mcuformer.formula_bytes(145, 168, 3.5, 0.6) == 168_890
 
 
 def test_reproduce_without_data_is_one_line_and_status_2() -> None:

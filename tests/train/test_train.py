@@ -105,7 +105,8 @@ def test_short_recipes_see_a_fixed_number_of_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, shape", [("mobilenet", (1, 3, 16, 16)), ("ds-cnn", (1, 1, 16, 16)), ("conv-small", (1, 1, 9, 9))]
+    "name, shape",
+    [("mobilenet", (1, 3, 16, 16)), ("ds-cnn", (1, 1, 16, 16)), ("conv-small", (1, 1, 9, 9)), ("vit", (1, 1, 9, 9))],
 )
 def test_every_image_space_trains_in_bfloat16_too(name: str, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from netwright.graph import Node, by_signature
+from netwright.graph.ops.int8.attention import QAttention
 from netwright.graph.ops.int8.conv import QConv
 from netwright.graph.ops.int8.elementwise import QAdd
 from netwright.graph.ops.int8.reduce import QExtreme, QMean
@@ -13,6 +14,7 @@ TALLEST = 8  # NW_TALLEST of depthwise.h
 SHAPE_BYTES = 80  # nw_conv_shape of conv.h, a constant of every convolution
 SUMS_BYTES = 40  # nw_sums_shape of elementwise.h
 MEAN_BYTES = 36  # nw_mean_shape of mean.h
+POWERS = 256  # of e in attention's table: one for each distance between two scores
 
 
 def is_depthwise(node: Node) -> bool:
@@ -64,7 +66,9 @@ def is_block_mean(node: Node) -> bool:
 
 
 def shape_bytes(node: Node) -> int:
-    """Bytes of the constant that tells a shared kernel what it works on."""
+    """Bytes of the constants that a layer has whatever its operands: a shared kernel's shape, a table."""
+    if isinstance(node.op, QAttention):
+        return 4 * POWERS
     if isinstance(node.op, QConv):
         return SHAPE_BYTES
     if isinstance(node.op, QMean):
@@ -99,3 +103,9 @@ def stream_bytes(weights: tuple[int, ...]) -> int:
     o, kh, kw, c = weights
     groups = kh * -(-kw * c // 4)
     return o // 2 * (16 + 8 * groups) + o % 2 * (8 + 4 * groups)
+
+
+def linear_bytes(weights: tuple[int, ...]) -> int:
+    """Bytes of the constants of a linear layer with weights [O, I]: rows filled up to fours, three numbers each."""
+    outputs, inputs = weights
+    return outputs * (-(-inputs // 4) * 4 + 9)

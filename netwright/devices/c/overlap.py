@@ -6,11 +6,16 @@ lines between the places where borders cut windows off, so the widest difference
 
 from __future__ import annotations
 
+import math
+
 from netwright.compile.memory import Overlap
 from netwright.graph import Node, by_signature
 from netwright.graph.ops.front_end.log_mel import QLogMel
 from netwright.graph.ops.front_end.normalise import QNormalise
-from netwright.graph.ops.int8.conv import QConv
+from netwright.graph.ops.int8.attention import QAttention
+from netwright.graph.ops.int8.conv import QConv, QLinear
+from netwright.graph.ops.int8.feed_forward import QFeedForward
+from netwright.graph.ops.int8.norm import QGroupNorm
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 
 from .choice import by_channel
@@ -35,6 +40,16 @@ def overlap(node: Node) -> Overlap | None:
         return Overlap(_ahead(x.shape, y.shape, op.stride, op.padding[:2]))
     if isinstance(op, QLogMel) and y.shape[0] == 1:  # a frame is read before its features are written
         return Overlap(2 * max(0, (y.shape[1] - 1) * (y.shape[2] - op.hop)))
+    if isinstance(op, QLinear) and x is not None:  # a row is read until all of its results are written
+        (rows, features), made = x.shape, y.shape[1]
+        return Overlap(max(made, rows * made - (rows - 1) * features))
+    if isinstance(op, QFeedForward) and x is not None:  # a row is read before its results are written
+        return Overlap(max(0, (x.shape[0] - 1) * (y.shape[1] - x.shape[1])))
+    if isinstance(op, QAttention) and x is not None:  # a head's results lie over its query
+        return Overlap(0) if op.columns[0] == 0 and op.width == op.depth and x.shape == y.shape else None
+    if isinstance(op, QGroupNorm) and x is not None:  # sums are taken first; groups lie one after the other
+        in_order = op.groups == 1 or math.prod(x.shape[1:-1]) == 1
+        return Overlap(0) if in_order else Overlap(same=True)
     if isinstance(op, QNormalise):
         return Overlap(0)
     return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from netwright.compile import batchnorm, constants, dead, pads, patches
+from netwright.compile import attention, batchnorm, columns, constants, dead, feed_forward, pads, patches
 from netwright.errors import UserError
 from netwright.graph import Graph, Value, expand_all
 from netwright.graph.builder import closed, copied, opened, without_unread_params
@@ -43,13 +43,14 @@ def prepared(graph: Graph, options: Mapping[str, Any] | None = None, arena: int 
 
 
 def arranged(graph: Graph, options: Mapping[str, Any] | None = None, arena: int | None = None) -> Graph:
-    """An integer graph with padding taken in, in the order that needs least memory, and patched as `options` say.
+    """An integer graph with padding taken in, attention and linear layers in pairs made one op each, in the order that
+    needs least memory, and patched as `options` say.
 
     `options["patches"]`: `none`; `auto`, which takes the fewest extra MACs that bring the plan down to `arena` bytes,
     where it is above them, or as near to them as patches bring it; or stages as `parse_stages` reads them.
     `options["input"]`: `arena` or `outside`. Raises UserError for stages that cannot be tiled.
     """
-    graph = reordered(pads.fold(graph))
+    graph = reordered(feed_forward.fold(columns.split(attention.fold(pads.fold(graph)))))
     wanted = str((options or {}).get("patches", "none"))
     if wanted == "none" or (wanted == "auto" and arena is None):
         return graph

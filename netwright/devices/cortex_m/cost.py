@@ -22,11 +22,14 @@ from netwright.graph import Node, by_signature
 from netwright.graph.ops.front_end.log_mel import QLogMel
 from netwright.graph.ops.front_end.normalise import QNormalise
 from netwright.graph.ops.index import Gather
+from netwright.graph.ops.int8.attention import QAttention
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 from netwright.graph.ops.int8.elementwise import QAdd, QFlip, QLookup, QMul, QPrelu, QRequantise, QSub
+from netwright.graph.ops.int8.feed_forward import QFeedForward
 from netwright.graph.ops.int8.lstm import QLstm
 from netwright.graph.ops.int8.matmul import QMatmul
+from netwright.graph.ops.int8.norm import QGroupNorm
 from netwright.graph.ops.int8.pool import QAveragePool, QMaxPool
 from netwright.graph.ops.int8.reduce import QArgMax, QExtreme, QMean, QSum
 from netwright.graph.ops.int8.resize import QResizeBilinear
@@ -139,6 +142,8 @@ def features(node: Node) -> Features | None:
         return _log_mel(node)
     if isinstance(op, (QMatmul, QLstm, QSvdf)):
         return _products(node)
+    if isinstance(op, (QAttention, QFeedForward, QGroupNorm)):
+        return _transformer(node)
     if isinstance(op, (QConv, QConvTranspose, QLinear, QMaxPool, QAveragePool)):
         family, values = _layer(node)
         samples = 1 if isinstance(op, QLinear) else node.output.shape[0]  # images are taken one after the other
@@ -196,6 +201,42 @@ def _products(node: Node) -> Features:
     )
 
 
+def _transformer(node: Node) -> Features:
+    """Attention: rows of scores, and in blocks the products that make and weigh them; linear pairs: both layers'
+    counts and what goes through the table; norms: groups and elements."""
+    op, x = node.op, node.inputs[0]
+    assert x is not None
+    if isinstance(op, QAttention):
+        keys = node.inputs[1].shape[1]  # type: ignore[union-attr]
+        rows = node.output.shape[0] * node.output.shape[1] * op.heads
+        counted = (
+            1,
+            op.width,
+            keys,
+            (keys // 4) * (op.width // 4),
+            (keys % 4) * (op.width // 4),
+            keys * (op.width % 4),
+            op.depth,
+            (keys // 2) * (op.depth // 4),
+            (keys % 2) * (op.depth // 4),
+            keys * (op.depth % 4),
+        )
+        return "attention", (1.0, *(float(rows * v) for v in counted))
+    if isinstance(op, QFeedForward):
+        (rows, i), hidden, o = x.shape, node.inputs[1].shape[0], node.output.shape[1]  # type: ignore[union-attr]
+        both = zip(_linear(rows, i, hidden), _linear(rows, hidden, o))
+        return "feed_forward", (1.0, float(rows), *map(sum, both), float(rows * hidden * (node.inputs[4] is not None)))
+    assert isinstance(op, QGroupNorm)
+    return "norm", (1.0, float(x.shape[0] * op.groups), float(x.type.size))
+
+
+def _linear(rows: int, i: int, o: int) -> tuple[float, ...]:
+    """Of a linear layer: results, blocks of four of them or one, and products by fours and one by one in these."""
+    four, one = o // 4, o % 4
+    counted = (o, four + one, four * (i // 4), one * (i // 4), (4 * four + one) * (i % 4))
+    return tuple(float(rows * v) for v in counted)
+
+
 def _layer(node: Node) -> Features:
     op = node.op
     if isinstance(op, QConv):
@@ -204,19 +245,7 @@ def _layer(node: Node) -> Features:
         return _conv_transpose(node, op)
     if isinstance(op, QLinear):
         rows, i = node.inputs[0].shape  # type: ignore[union-attr]
-        o = node.inputs[1].shape[0]  # type: ignore[union-attr]
-        four, one = o // 4, o % 4
-        return "linear", tuple(
-            float(v)
-            for v in (
-                1,
-                rows * o,
-                rows * (four + one),
-                rows * four * (i // 4),
-                rows * one * (i // 4),
-                rows * (4 * four + one) * (i % 4),
-            )
-        )
+        return "linear", (1.0, *_linear(rows, i, node.output.shape[1]))
     assert isinstance(op, (QMaxPool, QAveragePool))
     _, h, w, c = node.inputs[0].shape  # type: ignore[union-attr]
     _, oh, ow, _ = node.output.shape

@@ -20,7 +20,7 @@ from netwright.graph.files import write_text
 from netwright.graph.types import parse_type
 
 from ..c import CSource, arranged, generate, outside, planned, prepared
-from ..c.choice import kernel, shape_bytes, stream_bytes
+from ..c.choice import kernel, linear_bytes, shape_bytes, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
@@ -414,14 +414,18 @@ def _packed_bytes(node: Node) -> int | None:
     operands that lie there as they are."""
     from netwright.graph.ops.int8.conv import QConv, QLinear
     from netwright.graph.ops.int8.conv_transpose import QConvTranspose
+    from netwright.graph.ops.int8.feed_forward import QFeedForward
 
-    if not isinstance(node.op, (QConv, QConvTranspose, QLinear)):
+    if not isinstance(node.op, (QConv, QConvTranspose, QLinear, QFeedForward)):
         return None
     w = node.inputs[1]
     assert w is not None
+    if isinstance(node.op, QFeedForward):
+        second, table = node.inputs[5], node.inputs[4]
+        assert second is not None
+        return linear_bytes(w.shape) + linear_bytes(second.shape) + (table.type.size if table is not None else 0)
     if isinstance(node.op, QConv) and node.op.groups == 1:
         return stream_bytes(w.shape)
-    if isinstance(node.op, QLinear):  # filled up to fours
-        outputs, inputs = w.shape
-        return outputs * (-(-inputs // 4) * 4 + 9)
+    if isinstance(node.op, QLinear):
+        return linear_bytes(w.shape)
     return w.type.size + 9 * w.shape[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netwright.graph import Node
+from netwright.graph import Node, Value
 from netwright.graph.ops.int8.arithmetic import multipliers, multiply_by_multiplier
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
@@ -18,12 +18,11 @@ Ends = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _plain_ends(writer: Writer, node: Node) -> Ends:
     """(bias, multiplier, shift) of each output."""
     op = node.op
-    assert isinstance(op, (QConv, QLinear, QConvTranspose))
-    single = not isinstance(op, QLinear) and op.float_product
-    return writer.array(node.inputs[3]), *multipliers(op.x, writer.array(node.inputs[2]), op.out, single)
+    assert isinstance(op, (QConv, QConvTranspose))
+    return writer.array(node.inputs[3]), *multipliers(op.x, writer.array(node.inputs[2]), op.out, op.float_product)
 
 
-def _constants(writer: Writer, node: Node, weights: np.ndarray, ends: Ends) -> tuple[str, int]:
+def _constants(writer: Writer, name: str, weights: np.ndarray, ends: Ends) -> tuple[str, int]:
     """The four constant arrays of a layer as arguments, and their bytes."""
     bias, multiplier, shift = ends
     arrays: dict[str, np.ndarray] = {
@@ -32,7 +31,7 @@ def _constants(writer: Writer, node: Node, weights: np.ndarray, ends: Ends) -> t
         "multiplier": multiplier.astype(np.int32),
         "shift": shift.astype(np.int8),
     }
-    names = [writer.constant(f"{node.name}_{part}", array) for part, array in arrays.items()]
+    names = [writer.constant(f"{name}_{part}", array) for part, array in arrays.items()]
     return ", ".join(names), sum(a.nbytes for a in arrays.values())
 
 
@@ -170,7 +169,7 @@ def conv(writer: Writer, node: Node) -> Body:
                 shape |= {"top": op.padding[1], "left": op.padding[0]}
                 bytes_of = {"sh": c, "sw": w * c, "dh": o, "dw": y.shape[2] * o}
             fields = ", ".join(f".{k} = {v}" for k, v in (shape | bytes_of).items())
-        names, size = _constants(writer, node, weights, (_ends if depthwise else _plain_ends)(writer, node))
+        names, size = _constants(writer, node.name, weights, (_ends if depthwise else _plain_ends)(writer, node))
         if depthwise:
             call = _depthwise_call(writer, node, names)
         else:
@@ -229,29 +228,38 @@ def conv_transpose(writer: Writer, node: Node) -> Body:
         "low": op.low,
         "high": op.high,
     }
-    names, size = _constants(writer, node, weights, _plain_ends(writer, node))
+    names, size = _constants(writer, node.name, weights, _plain_ends(writer, node))
     fields = ", ".join(f".{k} = {v}" for k, v in shape.items())
     call = each_sample(node, f"nw_conv_transpose(x0, y0, {names}, s);")
     body = f"    const nw_transpose_shape s = {{{fields}}};\n{call}"
     return Body(body, ("conv_transpose.h",), size)
 
 
-@emits(QLinear)
-def linear(writer: Writer, node: Node) -> Body:
-    op = node.op
-    assert isinstance(op, QLinear)
-    weights = writer.array(node.inputs[1])
-    assert node.inputs[0] is not None
+def linear_arguments(
+    writer: Writer, name: str, op: QLinear, rows: int, weight: Value | None, scale: Value | None, bias: Value | None
+) -> tuple[str, str, int]:
+    """Of a linear layer on `rows` rows: its constants as arguments of nw_linear, the fields of its nw_linear_shape, and
+    the bytes of its constants."""
+    weights = writer.array(weight)
     o, i = weights.shape
     filled = np.zeros((o, -(-i // 4) * 4), weights.dtype)
     filled[:, :i] = weights
-    bias, multiplier, shift = _plain_ends(writer, node)
+    multiplier, shift = multipliers(op.x, writer.array(scale), op.out)
     alike = len({*zip(multiplier.tolist(), shift.tolist())}) == 1  # weights of one scale
-    ends = (bias, multiplier[:1], shift[:1]) if alike else (bias, multiplier, shift)
-    names, size = _constants(writer, node, _side_by_side(filled.reshape(o, -1, 4), 4), ends)
+    used = slice(1 if alike else None)
+    ends = writer.array(bias), multiplier[used], shift[used]
+    names, size = _constants(writer, name, _side_by_side(filled.reshape(o, -1, 4), 4), ends)
     fields = (
-        f".n = {node.inputs[0].shape[0]}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
+        f".n = {rows}, .i = {i}, .o = {o}, .x_zero = {op.x.zero}, .w_zero = {op.w_zero}, "
         f".y_zero = {op.out.zero}, .low = {op.low}, .high = {op.high}, .step = {int(not alike)}"
     )
+    return names, fields, size
+
+
+@emits(QLinear)
+def linear(writer: Writer, node: Node) -> Body:
+    op, (x, *rest) = node.op, node.inputs
+    assert isinstance(op, QLinear) and x is not None
+    names, fields, size = linear_arguments(writer, node.name, op, x.shape[0], *rest)
     body = f"    const nw_linear_shape s = {{{fields}}};\n    nw_linear(x0, y0, {names}, s);"
     return Body(body, ("linear.h",), size)
