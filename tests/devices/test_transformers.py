@@ -15,7 +15,7 @@ from netwright import devices, spaces
 from netwright.compile import attention, feed_forward, pads
 from netwright.compress import integer_inputs, quantise
 from netwright.devices.c import arranged, planned, reordered
-from netwright.devices.c.choice import SHAPE_BYTES
+from netwright.devices.c.choice import MEAN_BYTES, SHAPE_BYTES
 from netwright.graph import OPS, Builder, Graph, Quant, Type, parse, to_text
 from netwright.spaces.zoo import vit
 
@@ -81,7 +81,7 @@ def test_the_cost_model_knows_the_arena_exactly_and_instructions_nearly(tmp_path
     cost, found = device.cost(graph), device.compile(graph, out=tmp_path).profile(codes[:1])
     assert cost.ram_bytes["arena"] == found.ram_bytes["arena"]
     assert cost.ram_bytes["stack"] >= found.ram_bytes["stack"]
-    assert abs(cost.flash_bytes["rodata"] - found.flash_bytes["rodata"]) <= SHAPE_BYTES  # of the convolution
+    assert abs(cost.flash_bytes["rodata"] - found.flash_bytes["rodata"]) <= SHAPE_BYTES + MEAN_BYTES  # of kernels with one caller
     assert abs(cost.instructions / found.instructions - 1) < 0.1
 
 
