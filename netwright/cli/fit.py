@@ -65,6 +65,13 @@ def command(
         str,
         typer.Option(help="auto: candidates over the RAM compute their first layers band by band; or none."),
     ] = "none",
+    narrow: Annotated[
+        bool,
+        typer.Option(
+            "--narrow",
+            help="First decide the space's scales (resolution and width of mobilenet) by what fits, without training.",
+        ),
+    ] = False,
     out: Out = None,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")
@@ -101,6 +108,7 @@ def command(
             overwrite=overwrite,
             recipe=_fields(recipe or []),
             patches=patches,
+            narrow=narrow,
             listener=listener,
             test=test,
             label=label,

@@ -46,6 +46,7 @@ def working(words: str, quiet: bool) -> AbstractContextManager[Any]:
 
 STAGES = {
     "check": "checking the budget",
+    "narrow": "deciding the scales",
     "search": "searching",
     "promote": "judging the best longer",
     "measure": "measuring the structure",

@@ -29,7 +29,7 @@ _OPTIONS = {
     "workers": "--workers",
     "seed": "--seed",
 }
-_USUAL = {"space": "auto", "patches": "none", "strategy": "auto", "workers": 1}
+_USUAL = {"narrow": False, "space": "auto", "patches": "none", "strategy": "auto", "workers": 1}
 _LONG = 8  # values of a list that are shown
 
 
@@ -58,6 +58,8 @@ def command(settings: Mapping[str, Any]) -> str:
         value = settings.get(key)
         if value is not None and value != _USUAL.get(key):
             words += [option, shlex.quote(str(value))]
+    if settings.get("narrow"):
+        words += ["--narrow"]
     if settings.get("budget_s") is not None:
         words += ["--budget", f"{settings['budget_s']:g}s"]
     if list(settings.get("objectives") or ["loss"]) != ["loss"]:

@@ -17,7 +17,8 @@ mutation and crossover are walks with another `choose`. From the tree alone foll
 
 Words: Choice, Int, Float, Subset, Permutation decide one thing. OneOf makes sub-spaces conditional, Repeat has a chosen
 count, Tie repeats another decision's value, Cell wires a small graph, Grammar recurses. All else is constant.
-`get(name)` and `names()` find the built-in spaces: one file in `zoo/` each.
+`narrow` decides a space's scales for a device, without training. `get(name)` and `names()` find the built-in spaces:
+one file in `zoo/` each.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from netwright.spaces.candidate import Candidate
 from netwright.spaces.cell import Cell, CellNode, CellPlan
 from netwright.spaces.domain import Domain
 from netwright.spaces.grammar import Derivation, Grammar
+from netwright.spaces.narrow import Part, narrow
 from netwright.spaces.node import Node
 from netwright.spaces.registry import get, names
 from netwright.spaces.space import Build, Constraint, Space
@@ -33,5 +35,6 @@ from netwright.spaces.vocabulary import Choice, Chosen, Float, Int, OneOf, Permu
 
 __all__ = [
     "Build", "Candidate", "Cell", "CellNode", "CellPlan", "Choice", "Chosen", "Constraint", "Derivation", "Domain",
-    "Float", "Grammar", "Int", "Node", "OneOf", "Permutation", "Repeat", "Space", "Subset", "Tie", "get", "names",
+    "Float", "Grammar", "Int", "Node", "OneOf", "Part", "Permutation", "Repeat", "Space", "Subset", "Tie", "get",
+    "names", "narrow",
 ]

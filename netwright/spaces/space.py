@@ -46,15 +46,16 @@ class Space:
     tree         the vocabulary nested in plain dicts and lists
     build        build(structure, x, y) -> Build, for one task's input and output Types, as (1, 1, 8, 8) and (1, 10)
     constraints  conditions that every candidate keeps, beside what the tree says
+    scales       choices at the tree's root that set the size of all the rest: what `narrow` decides first
 
     `walk(choose)` is the one primitive: it calls `choose(address, domain)` for every active decision in order and
     returns the structure and the trace. ValueError at construction for a tree that makes no sense.
     """
 
     def __init__(self, name: str, tree: Any, build: Callable[[Any, Type, Type], Build] | None = None,
-                 constraints: Sequence[Constraint] = (), about: str = "") -> None:
+                 constraints: Sequence[Constraint] = (), about: str = "", scales: Sequence[str] = ()) -> None:
         self.name, self.tree, self.constraints, self.about = name, tree, tuple(constraints), about
-        self._build = build
+        self.builder, self.scales = build, tuple(scales)
         try:
             self._compiled = compile_tree(tree, "", Scope())
         except ValueError as error:
@@ -65,7 +66,7 @@ class Space:
         return f'Space("{self.name}")'
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Space, (self.name, self.tree, self._build, self.constraints, self.about)
+        return Space, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales)
 
     # the primitive
 
@@ -234,9 +235,9 @@ class Space:
 
     def build(self, candidate: Mapping[str, Any], x: Type, y: Type) -> Build:
         """The network of a candidate for one task: x and y are the Types of its input and output, batch 1."""
-        if self._build is None:
+        if self.builder is None:
             raise ValueError(f'space "{self.name}" has no builder; give Space(..., build=...)')
-        return self._build(self.decode(candidate), x, y)
+        return self.builder(self.decode(candidate), x, y)
 
     # counting
 

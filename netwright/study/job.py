@@ -40,7 +40,7 @@ from .deploy import deploy
 from .evaluate import SMALL, Evaluator, quantised_inputs, ranges, with_front_end
 from .parallel import Processes, Serial
 from .record import Record
-from .search import Stop, run
+from .search import Stop, run, settled
 
 EVALUATIONS = 24  # of a search that was given neither --evaluations nor --budget
 PROMOTED = 3
@@ -94,6 +94,7 @@ class Settings:
     seed: int = 0
     recipe: dict[str, Any] = field(default_factory=dict)
     patches: str = "none"
+    narrow: bool = False
 
 
 def fit(
@@ -117,16 +118,20 @@ def fit(
     overwrite: bool = False,
     recipe: Mapping[str, Any] | None = None,
     patches: str = "none",
+    narrow: bool = False,
     listener: Listener | None = None,
     **source: Any,
 ) -> Study:
     """Search, train, quantise, compile and run; see the module. `source` goes to `tasks.load` (test=, label=, ...).
 
     patches: `auto` lets candidates whose largest tensors are over the RAM compute their first layers band by band.
+    narrow: first decide the space's scales by what fits, without training (`spaces.narrow`).
     Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
     started = time.monotonic()
-    settings = Settings(space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches)
+    settings = Settings(
+        space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches, narrow
+    )
     given = {
         "task": task if isinstance(task, str) else task.name,
         "device": device if isinstance(device, str) else device.name,
@@ -182,6 +187,10 @@ class _Job:
         self.drawn: dict[str, int | None] = {}
         self.told: list[Told] = []
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(settings.recipe)
+        if settings.narrow and not self.space.scales:
+            others = ", ".join(n for n in spaces.names() if spaces.get(n).scales)
+            raise UserError(f"the space {self.space.name!r} has no scales to decide first (those that have: {others})")
+        self.narrow, self.parts = settings.narrow, list[spaces.Part]()
         if settings.patches not in ("auto", "none"):
             raise UserError(f"patches of a search are auto or none, not {settings.patches!r}")
         options = {"patches": "auto"} if settings.patches == "auto" else {}
@@ -206,11 +215,14 @@ class _Job:
             "recipe": self.recipe.to_json(),
             "objectives": [o.name for o in self.objectives],
             **self.evaluator.options,
+            **({"narrow": True} if self.narrow else {}),
         }
 
     def run(self, folder: Path, record: Record, resume: bool) -> Study:
         self.tell("check", 0.0, "is there a network that fits?")
         self.feasible()
+        if self.narrow:
+            self.decide_scales()
         before = record.resume(self.header()) if resume else []
         if not resume:
             record.create(self.header())
@@ -254,6 +266,23 @@ class _Job:
             f"{nearest['latency']:.2f} ms (modelled); "
             "raise the limits to at least these, or choose another --space"
         )
+
+    def decide_scales(self) -> None:
+        """Search only the part of the space whose fitting networks compute most."""
+
+        def macs(candidate: Candidate) -> float:
+            return self.evaluator.build(candidate).graph.macs
+
+        def tell(share: float) -> None:
+            self.tell("narrow", share, f"{' and '.join(self.space.scales)}, without training")
+
+        with settled():
+            found = spaces.narrow(self.space, self.evaluator.fits, macs, seed=self.seed, tell=tell)
+        self.space = self.evaluator.space = found.space
+        self.parts = found.parts
+        best = self.parts[0]
+        scales = ", ".join(f"{name} {value}" for name, value in best.scales.items())
+        self.tell("narrow", 1.0, f"{scales}: best of {len(self.parts)} parts, {best.macs / 1e3:,.0f} k MACs")
 
     def cost(self, candidate: Candidate) -> Profile:
         """What a candidate costs, front end included: modelled."""
@@ -422,6 +451,7 @@ class _Job:
             "search": {
                 "objectives": [{"name": o.name, "direction": o.direction} for o in self.objectives],
                 "drawn": self.drawn,
+                "parts": [part._asdict() for part in self.parts],
                 "chosen": next((row.trial.number for row in rows if row.trial.candidate == candidate), None),
             },
             "settings": self.given,

@@ -45,4 +45,4 @@ def build(structure: Any, x: Type, y: Type) -> Build:
     return Build(blocks.finish(b, blocks.head(b, v, y.shape[-1])))
 
 
-space = Space("mobilenet", tree, build, about="inverted residuals for photographs")
+space = Space("mobilenet", tree, build, about="inverted residuals for photographs", scales=("resolution", "width"))

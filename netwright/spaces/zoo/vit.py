@@ -100,4 +100,10 @@ def _norm(b: Builder, x: Value, name: str) -> Value:
     return b(LayerNorm(), x, scale, bias, name=name)
 
 
-space = Space("vit", tree, build, about="vision transformers: patches of an image as tokens, low-rank linear maps")
+space = Space(
+    "vit",
+    tree,
+    build,
+    about="vision transformers: patches of an image as tokens, low-rank linear maps",
+    scales=("patches", "width"),
+)
