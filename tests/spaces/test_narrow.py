@@ -83,7 +83,7 @@ def test_more_memory_asks_for_larger_networks() -> None:
 def test_a_study_may_decide_scales_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(narrow.__kwdefaults__, "samples", 10)
     study = netwright.fit(
-        "digits", "cortex-m4", ram="32KB", flash="128KB", space="mobilenet", narrow=True, evaluations=1,
+        "digits", "cortex-m4", ram="6KB", flash="40KB", space="mobilenet", narrow=True, evaluations=1,
         recipe={"epochs": 1}, out=tmp_path / "out",
     )  # fmt: skip
     parts = study.result["search"]["parts"]
@@ -91,6 +91,6 @@ def test_a_study_may_decide_scales_first(tmp_path: Path, monkeypatch: pytest.Mon
     candidate = study.result["candidate"]
     assert {name: candidate[name] for name in ("resolution", "width")} == parts[0]["scales"]
     assert command(study.result["settings"]).endswith("--narrow --recipe epochs=1")
-    with pytest.raises(UserError, match="'mlp' has no scales to decide first .*mobilenet, vit"):
+    with pytest.raises(UserError, match=r"'mlp' has no scales to decide first .*mobilenet, vit"):
         netwright.fit("digits", "cortex-m4", space="mlp", narrow=True, out=tmp_path / "other")
     assert not (tmp_path / "other").exists()
