@@ -36,6 +36,7 @@ from netwright.tasks import Task
 from netwright.train import Recipe, default_recipe, evaluate, train
 
 from . import facts
+from .defaults import default_space, default_strategy
 from .deploy import deploy
 from .evaluate import SMALL, Evaluator, quantised_inputs, ranges, with_front_end
 from .parallel import Processes, Serial
@@ -464,20 +465,6 @@ class _Job:
         write_text(folder / "result.json", json.dumps(result, indent=1))
         self.tell("done", 1.0, str(folder))
         return Study(folder, result, graph, trained, program, self.told)
-
-
-def default_space(task: Task) -> str:
-    """A space for a kind of task: what usually wins there at microcontroller sizes."""
-    if task.kind == "vector":
-        return "mlp"
-    if task.kind == "image" and min(task.x.shape[2:]) >= 64:
-        return "mobilenet"
-    return "conv-small"
-
-
-def default_strategy(objectives: int) -> str:
-    """Evolution for one objective, NSGA-II for several."""
-    return "regularised-evolution" if objectives == 1 else "nsga2"
 
 
 def _limits(limits: Any) -> str:

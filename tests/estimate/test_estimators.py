@@ -16,8 +16,8 @@ from netwright.train import Recipe, evaluate, train
 def network(width: int = 8) -> Graph:
     structure = {"blocks": [{"width": width, "kernel": 3, "down": "none"}] * 2, "head": "gap"}
     space = spaces.get("conv-small")
-    assert space._build is not None
-    return space._build(structure, Type((1, 1, 8, 8)), Type((1, 10))).graph
+    assert space.builder is not None
+    return space.builder(structure, Type((1, 1, 8, 8)), Type((1, 10))).graph
 
 
 def test_counts_of_a_network_done_by_hand() -> None:
