@@ -14,6 +14,8 @@ netwright fit digits --device cortex-m4 --ram 4KB --flash 32KB --latency 20ms
 
 netwright fit photos/ --device cortex-m7 --ram 256KB --flash 512KB --budget 30min
 
+netwright fit photos/ --space mobilenet --narrow --estimator supernet --device cortex-m4 --ram 64KB --flash 256KB
+
 netwright fit sensor.csv --label activity --window 64 --stride 32 --group person --device cortex-m4
 
 netwright fit train.npz --test test.npz --device board.toml --evaluations 50 --seed 1 --json
@@ -72,6 +74,13 @@ def command(
             help="First decide the space's scales (resolution and width of mobilenet) by what fits, without training.",
         ),
     ] = False,
+    estimator: Annotated[
+        str,
+        typer.Option(
+            help="What judges candidates: short-training; supernet, trained once, whose weights they inherit; or a "
+            "training-free score (capacity, macs, parameters, synflow)."
+        ),
+    ] = "short-training",
     out: Out = None,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")
@@ -109,6 +118,7 @@ def command(
             recipe=_fields(recipe or []),
             patches=patches,
             narrow=narrow,
+            estimator=estimator,
             listener=listener,
             test=test,
             label=label,

@@ -5,7 +5,8 @@
     metrics = get("device-cost")(graph, device=device)
 
 An estimator is a function of a graph that returns named metrics; one file each, as `estimator`. Estimators that need
-more (a device, training) take it as a keyword.
+more (a device, training) take it as a keyword. One that needs nothing more and can rate candidates says in its file
+which `direction` is better: `scores()` has their names.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable
 from importlib import import_module
+from typing import Literal
 
 from netwright.errors import UserError, nearest
 
@@ -33,4 +35,11 @@ def get(name: str) -> Estimator:
     return found
 
 
-__all__ = ["Estimator", "get", "names"]
+def scores() -> dict[str, Literal["min", "max"]]:
+    """The training-free estimators and which direction of their metric, of the same name, is better."""
+    files = {name: import_module(f"{__name__}.{name.replace('-', '_')}") for name in names()}
+    found = {name: getattr(file, "direction", None) for name, file in files.items()}
+    return {name: direction for name, direction in found.items() if direction}
+
+
+__all__ = ["Estimator", "get", "names", "scores"]

@@ -6,6 +6,8 @@ import math
 
 from netwright.graph import Graph
 
+direction = "max"  # as a score: more is better
+
 
 def estimator(graph: Graph) -> dict[str, float]:
     """{"capacity": log parameters + half of log MACs}, training-free; higher is better (cf. Lin et al. 2020, 3.1).

@@ -6,6 +6,8 @@ from typing import Any
 
 from netwright.graph import Graph
 
+direction = "max"  # as a score: more is better
+
 
 def estimator(graph: Graph, seed: int = 0) -> dict[str, float]:
     """{"synflow": log of sum |w * dR/dw|} with all weights made positive and an input of ones; higher is better."""

@@ -24,12 +24,14 @@ _OPTIONS = {
     "group": "--group",
     "space": "--space",
     "patches": "--patches",
+    "estimator": "--estimator",
     "strategy": "--strategy",
     "evaluations": "--evaluations",
     "workers": "--workers",
     "seed": "--seed",
 }
-_USUAL = {"narrow": False, "space": "auto", "patches": "none", "strategy": "auto", "workers": 1}
+_USUAL = {"narrow": False, "space": "auto", "patches": "none", "estimator": "short-training", "strategy": "auto",
+          "workers": 1}  # fmt: skip
 _LONG = 8  # values of a list that are shown
 
 

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from netwright.compress import observe
-from netwright.devices import Device
+from netwright.devices import Device, Profile
 from netwright.errors import UserError
 from netwright.estimate import get as estimator
 from netwright.graph import Graph
 from netwright.graph.builder import prefixed
 from netwright.search import Trial
 from netwright.spaces import Build, Candidate, Space
-from netwright.tasks import Task
-from netwright.train import Recipe, short_recipe
+from netwright.tasks import Split, Task
+from netwright.train import Recipe, Supernet, short_recipe
 
+TRAINED, SHARED = "short-training", "supernet"  # the estimators that give a loss and an accuracy
+CALIBRATION = 1000  # training samples that measure an inheriting network's batch norms
 SMALL = 2000  # up to so many training samples, two folds are worth their time
 
 
@@ -34,6 +36,8 @@ class Evaluator:
     recipe: Recipe
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)  # what every candidate is compiled with
+    estimator: str = TRAINED  # short-training, supernet, or one of `netwright.estimate.scores()`
+    supernet: Supernet | None = None  # whose weights candidates inherit
     most_instructions: float | None = None  # of one inference, so that running the test set ends in time
     _folds: list[Any] = field(default_factory=list)
     _inputs: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
@@ -55,6 +59,8 @@ class Evaluator:
         try:
             build = self.build(candidate)
             options = self.compiled(build)
+            if self.supernet is not None and not self.supernet.covers(build.graph):
+                return False
             if self.device.refused(build.graph, options):
                 return False
             deployed = self.deployed(build.graph)
@@ -69,6 +75,21 @@ class Evaluator:
         """The structure of a float network as the device runs it: int8, behind the task's front end."""
         return with_front_end(self.task, self.device.lowered(graph))
 
+    def cost(self, candidate: Candidate) -> Profile:
+        """What a candidate costs, front end included: modelled."""
+        build = self.build(candidate)
+        return self.device.cost(self.deployed(build.graph), self.compiled(build))
+
+    def split(self) -> tuple[Split, Split]:
+        """(training, validation) of one supernet, of raw samples."""
+        return self.task.split_validation()
+
+    def initial(self, graph: Graph) -> Graph:
+        """What a training of the graph begins with: inherited weights where there is a supernet, else none."""
+        if self.supernet is None:
+            return graph
+        return self.supernet.inherited(graph, self.task.inputs(self.split()[0].x[:CALIBRATION], graph.inputs[0].shape))
+
     def capacity(self, candidates: list[Candidate]) -> list[float]:
         """Scores for picking among proposals."""
         rate = estimator("capacity")
@@ -78,8 +99,8 @@ class Evaluator:
         """(training, validation) arrays as a network of this input shape sees them."""
         if shape not in self._inputs:
             if not self._folds:
-                small = len(self.task.train.y) <= SMALL
-                self._folds = list(self.task.folds(2)) if small else [self.task.split_validation()]
+                small = len(self.task.train.y) <= SMALL and self.supernet is None
+                self._folds = list(self.task.folds(2)) if small else [self.split()]
             self._inputs.clear()
             self._inputs[shape] = [
                 tuple((self.task.inputs(part.x, shape), part.y) for part in fold) for fold in self._folds
@@ -87,7 +108,8 @@ class Evaluator:
         return self._inputs[shape]
 
     def __call__(self, trial: Trial) -> dict[str, float]:
-        """Metrics by name: loss and accuracy on validation data; costs as the device models them."""
+        """Metrics by name: loss and accuracy on validation data, or a training-free score; costs as the device models
+        them."""
         from netwright.train import evaluate, train
 
         build = self.build(trial.candidate)
@@ -99,7 +121,16 @@ class Evaluator:
                 self.deployed(graph), device=self.device, options=self.compiled(build)
             ),
         }
+        if self.estimator != TRAINED and self.estimator != SHARED:
+            return {**metrics, **estimator(self.estimator)(graph)}
         folds = self.folds(graph.inputs[0].shape)
+        if self.supernet is not None:
+            (x, _), held = folds[0]
+            inherited = self.supernet.inherited
+            found = estimator(SHARED)(
+                graph, inherited=inherited, evaluate=evaluate, calibration=x[:CALIBRATION], held=held
+            )
+            return {**metrics, **found}
         recipe = short_recipe(self.recipe.changed(build.recipe), len(folds[0][0][1]), trial.fidelity or 1.0)
         metrics.update(
             estimator("short-training")(

@@ -27,6 +27,7 @@ from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
 from netwright.devices.quantities import cores
 from netwright.errors import UserError
+from netwright.estimate import scores
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 from netwright.search import Objective, Told, Trial
@@ -38,17 +39,19 @@ from netwright.train import Recipe, default_recipe, evaluate, train
 from . import facts
 from .defaults import default_space, default_strategy
 from .deploy import deploy
-from .evaluate import SMALL, Evaluator, quantised_inputs, ranges, with_front_end
+from .evaluate import SHARED, SMALL, TRAINED, Evaluator, quantised_inputs, ranges, with_front_end
+from .feasible import require_a_fit
 from .parallel import Processes, Serial
 from .record import Record
 from .search import Stop, run, settled
+from .shared import WARMUP, supernet
 
-EVALUATIONS = 24  # of a search that was given neither --evaluations nor --budget
+EVALUATIONS = {TRAINED: 24, SHARED: 100}  # of a search that was given neither --evaluations nor --budget
+RATED = 500  # of one that trains nothing, in any case
 PROMOTED = 3
 PROMOTION = 4.0  # times the samples of a short training
 CALIBRATION = 512
-PROBES = 300  # networks drawn to see whether anything fits
-ENOUGH = 40  # of them that fit
+SUPERNET_SHARE = 0.3  # of a time budget, at which the training of a supernet ends
 SEARCH_SHARE = 0.4  # of a time budget; the rest is for promotion, the final training and the test set
 PROMOTION_ENDS = 0.5  # no longer judgement begins after this share
 TRAINING_SHARE = 0.25  # the final training gets at least this much, whatever was spent before
@@ -56,6 +59,7 @@ SPARE = 160  # bytes of Flash that trained constants may take beyond random ones
 LONGER = 3.0  # times the epochs of a final training that a time budget may fill
 EMULATED_PER_SECOND = 150e6  # instructions on one core, with room to spare; reserves time for the test set
 TEST_SHARE = 0.15  # of a time budget that running the test set may take, where no latency limit bounds it
+INHERITED_RATE = 0.5  # of the recipe's, where the final training begins with inherited weights
 LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
 TUNING = 0.1  # of the final training's epochs, for that
 DIRECTIONS = {
@@ -97,6 +101,7 @@ class Settings:
     recipe: dict[str, Any] = field(default_factory=dict)
     patches: str = "none"
     narrow: bool = False
+    estimator: str = TRAINED
 
 
 def fit(
@@ -121,6 +126,7 @@ def fit(
     recipe: Mapping[str, Any] | None = None,
     patches: str = "none",
     narrow: bool = False,
+    estimator: str = TRAINED,
     listener: Listener | None = None,
     **source: Any,
 ) -> Study:
@@ -128,11 +134,14 @@ def fit(
 
     patches: `auto` lets candidates whose largest tensors are over the RAM compute their first layers band by band.
     narrow: first decide the space's scales by what fits, without training (`spaces.narrow`).
+    estimator: what judges candidates: `short-training`; `supernet`, trained first, whose weights they inherit, in the
+        final training too; or a training-free score (`netwright.estimate.scores`).
     Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
     started = time.monotonic()
     settings = Settings(
-        space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches, narrow
+        space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches, narrow,
+        estimator,
     )
     given = {
         "task": task if isinstance(task, str) else task.name,
@@ -177,14 +186,14 @@ class _Job:
         self.task, self.device, self.given, self.tell = task, device, given, tell
         self.seed, self.budget_s = settings.seed, settings.budget_s
         self.space: Space = spaces.get(default_space(task) if settings.space == "auto" else settings.space)
-        for name in settings.objectives:
-            if name not in DIRECTIONS:
-                raise UserError(f"unknown objective {name!r} (there are: {', '.join(DIRECTIONS)})")
-        self.objectives = tuple(Objective(n, DIRECTIONS[n]) for n in settings.objectives)  # type: ignore[arg-type]
+        self.objectives = _objectives(settings)
         automatic = settings.strategy == "auto"
         self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
         timed = self.budget_s is not None
-        self.evaluations = settings.evaluations or (None if timed else EVALUATIONS)
+        self.trains = settings.estimator in EVALUATIONS
+        self.evaluations = settings.evaluations or (
+            (None if timed else EVALUATIONS[settings.estimator]) if self.trains else RATED
+        )
         self.workers = settings.workers or (min(8, cores()) if timed else 1)
         self.drawn: dict[str, int | None] = {}
         self.told: list[Told] = []
@@ -196,7 +205,7 @@ class _Job:
         if settings.patches not in ("auto", "none"):
             raise UserError(f"patches of a search are auto or none, not {settings.patches!r}")
         options = {"patches": "auto"} if settings.patches == "auto" else {}
-        self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed, options)
+        self.evaluator = Evaluator(self.space, task, device, self.recipe, self.seed, options, settings.estimator)
         if self.budget_s is not None and device.limits.latency_ms is None:
             seconds = TEST_SHARE * self.budget_s
             self.evaluator.most_instructions = seconds * EMULATED_PER_SECOND * cores() / len(task.test.y)
@@ -218,13 +227,16 @@ class _Job:
             "objectives": [o.name for o in self.objectives],
             **self.evaluator.options,
             **({"narrow": True} if self.narrow else {}),
+            **({"estimator": self.evaluator.estimator} if self.evaluator.estimator != TRAINED else {}),
         }
 
     def run(self, folder: Path, record: Record, resume: bool) -> Study:
         self.tell("check", 0.0, "is there a network that fits?")
-        self.feasible()
+        require_a_fit(self.evaluator, self.seed)
         if self.narrow:
             self.decide_scales()
+        if self.evaluator.estimator == SHARED:
+            self.share_weights(folder, resume)
         before = record.resume(self.header()) if resume else []
         if not resume:
             record.create(self.header())
@@ -232,42 +244,6 @@ class _Job:
         candidate, shell = self.measured(self.promote(self.told))
         trained, graph = self.quantised(self.train(candidate, shell))
         return self.write(folder, record, candidate, trained, graph)
-
-    def feasible(self) -> None:
-        """Raise UserError with the nearest possible when no probe fits the limits."""
-        rng = np.random.default_rng(self.seed)
-        nearest: dict[str, float] = {}
-        limit, self.evaluator.most_instructions = self.evaluator.most_instructions, None
-        fitting: list[float] = []
-        for _ in range(PROBES):
-            candidate = self.space.sample(rng)
-            if self.evaluator.fits(candidate):
-                fitting.append(self.cost(candidate).instructions)
-                if len(fitting) == ENOUGH:
-                    break
-                continue
-            try:
-                cost = self.cost(candidate)
-            except (ValueError, UserError):
-                continue
-            found = {"RAM": cost.ram_total, "Flash": cost.flash_total, "latency": cost.latency_ms_modelled}
-            nearest = {k: min(v, nearest.get(k, v)) for k, v in found.items()}
-        if fitting:
-            # however short the time, a quarter of what fits is left to choose from
-            self.evaluator.most_instructions = limit and max(limit, float(np.quantile(fitting, 0.25)))
-            return
-        if not nearest:
-            raise UserError(
-                f"no network of the space {self.space.name!r} takes inputs of {list(self.task.x.shape)}; "
-                "choose another --space"
-            )
-        limits = self.device.limits
-        raise UserError(
-            f"nothing fits {_limits(limits)} on {self.device.name}: of {PROBES} networks of {self.space.name!r} "
-            f"the smallest need RAM {nearest['RAM']:,.0f} B, Flash {nearest['Flash']:,.0f} B, "
-            f"{nearest['latency']:.2f} ms (modelled); "
-            "raise the limits to at least these, or choose another --space"
-        )
 
     def decide_scales(self) -> None:
         """Search only the part of the space whose fitting networks compute most."""
@@ -286,10 +262,16 @@ class _Job:
         scales = ", ".join(f"{name} {value}" for name, value in best.scales.items())
         self.tell("narrow", 1.0, f"{scales}: best of {len(self.parts)} parts, {best.macs / 1e3:,.0f} k MACs")
 
-    def cost(self, candidate: Candidate) -> Profile:
-        """What a candidate costs, front end included: modelled."""
-        build = self.evaluator.build(candidate)
-        return self.device.cost(self.evaluator.deployed(build.graph), self.evaluator.compiled(build))
+    def share_weights(self, folder: Path, resume: bool) -> None:
+        """Train the supernet whose weights candidates inherit."""
+
+        def tell(share: float, words: str) -> None:
+            self.tell("supernet", share, words)
+
+        deadline = self.started + SUPERNET_SHARE * self.budget_s if self.budget_s is not None else None
+        shared = supernet(self.evaluator, folder, seed=self.seed, tell=tell, deadline=deadline, resume=resume)
+        self.evaluator.supernet = shared
+        self.tell("supernet", 1.0, f"{shared.size:,} shared weights")
 
     def search(self, record: Record, before: list[Any]) -> list[Told]:
         """Trials until the count or the search's share of the time."""
@@ -311,9 +293,8 @@ class _Job:
         )
 
         def report(trial: Trial, metrics: dict[str, float], failure: str) -> None:
-            words = failure or (
-                f"accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}, {metrics['macs'] / 1e3:,.0f} k MACs"
-            )
+            judged = ", ".join(f"{n} {metrics[n]:.4f}" for n in ("accuracy", "loss") if n in metrics)
+            words = failure or f"{judged or self.evaluator.estimator}, {metrics['macs'] / 1e3:,.0f} k MACs"
             self.tell("search", self._share(strategy.asked, deadline), f"trial {trial.number}: {words}")
 
         self.tell("search", self._share(len(before), deadline), f"{self.strategy_name} over {self.space.name}")
@@ -337,7 +318,7 @@ class _Job:
         """Candidates from best to worst; the first few judged again by a longer training where data are plenty."""
         ranked = sorted((t for t in told if t.status == "ok"), key=Told.order)
         first, rest = ranked[:PROMOTED], ranked[PROMOTED:]
-        if len(self.task.train.y) > SMALL and len(first) > 1:
+        if self.evaluator.estimator == TRAINED and len(self.task.train.y) > SMALL and len(first) > 1:
             longer = []
             for index, t in enumerate(first):
                 if self.budget_s is not None and time.monotonic() > self.started + PROMOTION_ENDS * self.budget_s:
@@ -389,7 +370,10 @@ class _Job:
         def progress(share: float, numbers: dict[str, float]) -> None:
             self.tell("train", share, f"loss {numbers['loss']:.4f}")
 
-        return train(build.graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
+        graph = self.evaluator.initial(build.graph)
+        if graph is not build.graph:
+            recipe = replace(recipe, rate=recipe.rate * INHERITED_RATE, warmup=WARMUP)
+        return train(graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
 
     def quantised(self, trained: Graph) -> tuple[Graph, Graph]:
         """(float, int8 behind its front end): post-training quantisation, and quantisation-aware training where that
@@ -467,15 +451,23 @@ class _Job:
         return Study(folder, result, graph, trained, program, self.told)
 
 
-def _limits(limits: Any) -> str:
-    parts = []
-    if limits.ram_bytes is not None:
-        parts.append(f"RAM {limits.ram_bytes:,} B")
-    if limits.flash_bytes is not None:
-        parts.append(f"Flash {limits.flash_bytes:,} B")
-    if limits.latency_ms is not None:
-        parts.append(f"{limits.latency_ms:g} ms")
-    return ", ".join(parts) or "no limits"
+def _objectives(settings: Settings) -> tuple[Objective, ...]:
+    """Those asked for; a training-free score is its own objective in place of the loss. UserError for unknown ones."""
+    known = scores()
+    if settings.estimator not in EVALUATIONS and settings.estimator not in known:
+        names = sorted({*EVALUATIONS, *known})
+        raise UserError(f"no estimator {settings.estimator!r} judges candidates (those that do: {', '.join(names)})")
+    found = []
+    for name in settings.objectives:
+        if name not in DIRECTIONS:
+            raise UserError(f"unknown objective {name!r} (there are: {', '.join(DIRECTIONS)})")
+        if settings.estimator in known and name in ("loss", "accuracy"):
+            if name == "accuracy":
+                raise UserError(f"the estimator {settings.estimator!r} measures no accuracy; leave --objective out")
+            found.append(Objective(settings.estimator, known[settings.estimator]))
+        else:
+            found.append(Objective(name, DIRECTIONS[name]))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def _writable(folder: Path) -> None:

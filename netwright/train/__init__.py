@@ -11,6 +11,9 @@ x is what the network sees, float32 [n, ...]; y is int64 [n]. CPU or CUDA, which
 from __future__ import annotations
 
 from .loop import Trained, evaluate, predict, train
-from .recipe import Recipe, default_recipe, short_recipe
+from .recipe import SHORT_SAMPLES, Recipe, default_recipe, short_recipe
+from .supernet import Supernet
 
-__all__ = ["Recipe", "Trained", "default_recipe", "evaluate", "predict", "short_recipe", "train"]
+__all__ = [
+    "SHORT_SAMPLES", "Recipe", "Supernet", "Trained", "default_recipe", "evaluate", "predict", "short_recipe", "train",
+]
