@@ -1,0 +1,45 @@
+"""MIL, the language of the Neural Engine's compiler: programs as data, their text, a parser, a structural difference.
+
+    program = Program(functions=(Function("main", "ios18", inputs, statements, outputs),))
+    to_text(program)                # text that the device's compiler reads
+    parse(text, "model.mil")        # the same program; UserError with line and column for anything else
+    print(difference(a, b))         # op histograms, constants, inputs and outputs, side by side
+
+`program.py` says what a program is. To know whether names and types agree, prepare it for execution (`ane.execute`).
+"""
+
+from __future__ import annotations
+
+from .program import (
+    BUILD_INFO,
+    DTYPES,
+    Argument,
+    BlobFile,
+    Constant,
+    Dictionary,
+    Function,
+    Program,
+    Statement,
+    TensorType,
+    Value,
+    Variable,
+    boolean,
+    string,
+)
+
+__all__ = [
+    "BUILD_INFO",
+    "DTYPES",
+    "Argument",
+    "BlobFile",
+    "Constant",
+    "Dictionary",
+    "Function",
+    "Program",
+    "Statement",
+    "TensorType",
+    "Value",
+    "Variable",
+    "boolean",
+    "string",
+]
