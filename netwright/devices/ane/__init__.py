@@ -1,4 +1,4 @@
-"""The Apple Neural Engine: programs in Apple's MIL language, their weight files, and an executor that runs them anywhere.
+"""The Apple Neural Engine: programs in Apple's MIL language, their weight files, and an executor that runs them.
 
     program = mil.parse(text)                       # MIL text -> plain immutable data; mil.to_text(program) back
     weights.write("weights.bin", [w1, w2])          # the weight file that BLOBFILE constants point into

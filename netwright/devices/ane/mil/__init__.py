@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from .difference import Difference, difference
+from .parse import parse
 from .program import (
     BUILD_INFO,
     DTYPES,
@@ -26,6 +28,7 @@ from .program import (
     boolean,
     string,
 )
+from .text import to_text, value_text
 
 __all__ = [
     "BUILD_INFO",
@@ -34,6 +37,7 @@ __all__ = [
     "BlobFile",
     "Constant",
     "Dictionary",
+    "Difference",
     "Function",
     "Program",
     "Statement",
@@ -41,5 +45,9 @@ __all__ = [
     "Value",
     "Variable",
     "boolean",
+    "difference",
+    "parse",
     "string",
+    "to_text",
+    "value_text",
 ]
