@@ -117,7 +117,8 @@ class WeightFile:
             if size < ALIGNMENT:
                 raise UserError(f"{self.path}: not a weight file: {size} bytes, its header alone has {ALIGNMENT}")
             self._bytes: Any = np.memmap(self.path, np.uint8, "r")
-            self.count, version = struct.unpack_from("<II", self._bytes, 0)
+            head: Any = self._bytes
+            self.count, version = struct.unpack_from("<II", head, 0)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
         if version != VERSION:
