@@ -14,21 +14,23 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from netwright.errors import UserError
 
-from .mil.program import DTYPES, TensorType
+from .mil.program import DTYPES, BlobFile, TensorType
 
 MAGIC = 0xDEADBEEF
 VERSION = 2
 ALIGNMENT = 64
 FP16_MAX = 65504.0
 _CODES = {"fp16": 1, "fp32": 2, "uint8": 3, "int8": 4, "int16": 6, "uint16": 7, "int32": 14, "uint32": 15}
+_NAMES = {"float16": "fp16", "float32": "fp32"}
 _STEP = 1 << 20
+MODEL_PATH = "@model_path/"
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,12 @@ def sanitised(values: np.ndarray) -> tuple[np.ndarray, int, int]:
     return rounded, nans, clamped
 
 
-def write(path: str | Path, tensors: Sequence[np.ndarray], floats: str = "fp16") -> Written:
+def write(path: str | Path, tensors: Sequence[np.ndarray], floats: str | None = "fp16") -> Written:
     """A weight file with one chunk a tensor, in order; the file appears whole or not at all.
 
-    Floating tensors are stored as `floats` (fp16: NaN becomes 0 and values are clamped, both counted; or fp32),
-    integers as they are. Raises UserError for an element type that weight files do not have, and when the file cannot
-    be written.
+    Floating tensors are stored as `floats`, integers as they are. fp16: NaN becomes 0 and values are clamped, both
+    counted; fp32; None: floating tensors as they are too, bit for bit. Raises UserError for an element type that weight
+    files do not have, and when the file cannot be written.
     """
     place = Path(path)
     beside = place.with_name(f".{place.name}.{os.getpid()}")
@@ -82,13 +84,14 @@ def write(path: str | Path, tensors: Sequence[np.ndarray], floats: str = "fp16")
     return written
 
 
-def _write(file: BinaryIO, tensors: Sequence[np.ndarray], floats: str) -> Written:
+def _write(file: BinaryIO, tensors: Sequence[np.ndarray], floats: str | None) -> Written:
     put = file.write
     put(struct.pack("<II56x", len(tensors), VERSION))
     offset, offsets, nans, clamped = ALIGNMENT, [], 0, 0
     for tensor in tensors:
         flat = np.asarray(tensor).reshape(-1)
-        dtype = floats if flat.dtype.kind == "f" else flat.dtype.name
+        own = _NAMES.get(flat.dtype.name, flat.dtype.name)
+        dtype = floats if floats is not None and flat.dtype.kind == "f" else own
         if dtype not in _CODES:
             raise UserError(f"a weight file holds {', '.join(_CODES)}, not {dtype}")
         stored = DTYPES[dtype]
@@ -97,7 +100,7 @@ def _write(file: BinaryIO, tensors: Sequence[np.ndarray], floats: str) -> Writte
         put(struct.pack("<IIQQ40x", MAGIC, _CODES[dtype], count, offset + ALIGNMENT))
         for start in range(0, flat.size, _STEP):  # in pieces, so that no second copy of a tensor is held
             piece = flat[start : start + _STEP]
-            if dtype == "fp16":
+            if floats == "fp16" and flat.dtype.kind == "f":
                 piece, bad, over = sanitised(piece)
                 nans, clamped = nans + bad, clamped + over
             put(piece.astype(stored.newbyteorder("<"), copy=False).tobytes())
@@ -162,3 +165,21 @@ class WeightFile:
     def _at(self, offset: int) -> bool:
         """Whether a chunk header starts here; some writers do not pad to 64 bytes."""
         return offset + 4 <= len(self._bytes) and struct.unpack_from("<I", self._bytes, offset)[0] == MAGIC
+
+
+class WeightFiles:
+    """The weight files of a program: `@model_path/` in a reference is `folder`. Each is opened once."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+        self._files: dict[str, WeightFile] = {}
+
+    def read(self, blob: BlobFile) -> np.ndarray:
+        """The value a reference stands for, as a read-only view. Raises UserError for a path that leaves the folder."""
+        path = blob.path
+        if path not in self._files:
+            inside = PurePosixPath(path.removeprefix(MODEL_PATH))
+            if not path.startswith(MODEL_PATH) or inside.is_absolute() or ".." in inside.parts or "\0" in path:
+                raise UserError(f"{path!r} is no weight file of a program: expected {MODEL_PATH} and a file below it")
+            self._files[path] = WeightFile(self._folder / inside)
+        return self._files[path].read(blob.offset, blob.type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ from netwright.errors import UserError, nearest
 
 from ..mil.parse import parse
 from ..mil.program import DTYPES, BlobFile, Constant, Function, Program, Statement, TensorType, Value, Variable
-from ..weights import WeightFile
+from ..weights import WeightFiles
 from . import ops  # noqa: F401  enters every op
 from .call import Call, Kernel, Run
 from .numerics import Numerics
 from .registry import OPS
 
-MODEL_PATH = "@model_path/"
 LIMIT_BYTES = 4 << 30
 
 
@@ -127,10 +126,9 @@ class _Preparation:
     """Walks the statements once, in order."""
 
     def __init__(self, function: Function, folder: Path, numerics: Numerics) -> None:
-        self._function, self._folder, self._numerics = function, folder, numerics
+        self._function, self._files, self._numerics = function, WeightFiles(folder), numerics
         self._types: dict[str, TensorType] = {}
         self._known: dict[str, np.ndarray] = {}  # constants, and what follows from constants alone
-        self._files: dict[str, WeightFile] = {}
         self._places: dict[str, int] = {}
         self._start: list[Any] = []
 
@@ -211,19 +209,11 @@ class _Preparation:
         if isinstance(value, Constant):
             held = value.numpy() if DTYPES[value.type.dtype] is None else _held(value.numpy(), value.type)
         elif isinstance(value, BlobFile):
-            held = _held(self._file(value.path).read(value.offset, value.type), value.type)
+            held = _held(self._files.read(value), value.type)
         else:
             raise UserError("a dictionary is no operand")
-        return self._numerics.rounded(held.copy()) if value.type.dtype == "fp16" and (
-            self._numerics.flush_subnormals) else held
-
-    def _file(self, path: str) -> WeightFile:
-        if path not in self._files:
-            inside = PurePosixPath(path.removeprefix(MODEL_PATH))
-            if not path.startswith(MODEL_PATH) or inside.is_absolute() or ".." in inside.parts or "\0" in path:
-                raise UserError(f"{path!r} is no weight file of the program: expected {MODEL_PATH} and a file below it")
-            self._files[path] = WeightFile(self._folder / inside)
-        return self._files[path]
+        flush = self._numerics.flush_subnormals and value.type.dtype == "fp16"
+        return self._numerics.rounded(held.copy()) if flush else held
 
     def _rounding(self, kernel: Kernel) -> Run:
         run, rounded = kernel.run, self._numerics.rounded
