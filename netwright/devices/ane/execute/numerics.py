@@ -16,6 +16,7 @@ SMALLEST_NORMAL = np.float32(2.0**-14)
 _SMALL = 2048
 _BLOCK = 1 << 15
 _EXPONENT, _SIGN = np.uint32(0x7F800000), np.uint32(0x80000000)
+_LARGE = np.float32(2.0**15).view(np.uint32)  # the exponent from which on rounding may reach infinity
 _TOP, _LIFT = np.float32(2.0**16), np.float32(12288.0)
 _SCALE, _BACK = np.float32(2.0**112), np.float32(2.0**-112)
 
@@ -83,13 +84,17 @@ def round_fp16(values: np.ndarray) -> np.ndarray:
 def _round_block(x: np.ndarray) -> None:
     bits = x.view(np.uint32)
     magic, signs = _scratch.magic[: x.size], _scratch.signs[: x.size]
+    powers = magic.view(np.uint32)
     np.bitwise_and(bits, _SIGN, out=signs)
-    np.bitwise_and(bits, _EXPONENT, out=magic.view(np.uint32))
+    np.bitwise_and(bits, _EXPONENT, out=powers)
+    large = powers.max() >= _LARGE
     np.maximum(magic, SMALLEST_NORMAL, out=magic)
-    np.minimum(magic, _TOP, out=magic)
+    if large:
+        np.minimum(magic, _TOP, out=magic)
     np.multiply(magic, _LIFT, out=magic)
     x += magic
     x -= magic
-    x *= _SCALE  # beyond 65504 this overflows to infinity and stays there
-    x *= _BACK
-    np.bitwise_or(bits, signs, out=bits)
+    if large:  # beyond 65504 this overflows to infinity and stays there
+        x *= _SCALE
+        x *= _BACK
+    np.bitwise_or(bits, signs, out=bits)  # a negative number that became 0 is -0
