@@ -128,7 +128,8 @@ def shape_of(call: Call) -> Kernel:
     """The sizes of x as int32."""
     x = call.operand("x")
     sizes = np.array(x.shape, np.int32)
-    return Kernel((TensorType("int32", sizes.shape),), lambda _: sizes, exact=True)
+    call.operands.clear()  # shapes are fixed, so that the result is a constant whatever x is
+    return Kernel((TensorType("int32", sizes.shape),), lambda: sizes, exact=True)
 
 
 @op("fill")
