@@ -18,7 +18,7 @@ from netwright.devices.ane.mil import TensorType, parse, to_text
 from netwright.errors import UserError
 
 pytest.importorskip("coremltools")
-from core_ml_oracle import check  # noqa: E402
+from core_ml_oracle import check
 
 Case = tuple[Callable[[Writer], Any], Callable[..., Any], dict[str, tuple[int, ...]]]
 CASES: dict[str, Case] = {}
@@ -46,7 +46,7 @@ for name in ("abs", "ceil", "floor", "round", "sign", "square", "cos", "sin", "t
     function = getattr(torch, name, None) or getattr(F, name)
     case(name, lambda w, n=name: w.op(n, x="x"), function, X)
 for name in ("acos", "asin", "atanh"):
-    case(name, lambda w, n=name: w.op(n, x=w.op("mul", x=w.op("tanh", x="x"), y=0.5)), lambda x, n=name: getattr(torch, n)((torch.tanh(x).half().float() * 0.5)), X)
+    case(name, lambda w, n=name: w.op(n, x=w.op("mul", x=w.op("tanh", x="x"), y=0.5)), lambda x, n=name: getattr(torch, n)(torch.tanh(x).half().float() * 0.5), X)
 case("sqrt", lambda w: w.op("sqrt", x=w.op("abs", x="x")), lambda x: x.abs().sqrt(), X)
 case("rsqrt", lambda w: w.op("rsqrt", x=w.op("abs", x="x"), epsilon=0.001), lambda x: (x.abs() + np.float16(0.001)).rsqrt(), X)
 case("log", lambda w: w.op("log", x=w.op("abs", x="x"), epsilon=0.001), lambda x: (x.abs() + np.float16(0.001)).log(), X)
