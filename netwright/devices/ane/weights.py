@@ -179,7 +179,8 @@ class WeightFiles:
         path = blob.path
         if path not in self._files:
             inside = PurePosixPath(path.removeprefix(MODEL_PATH))
-            if not path.startswith(MODEL_PATH) or inside.is_absolute() or ".." in inside.parts or "\0" in path:
+            leaves = inside.is_absolute() or ".." in inside.parts
+            if not path.startswith(MODEL_PATH) or leaves or not path.isprintable():
                 raise UserError(f"{path!r} is no weight file of a program: expected {MODEL_PATH} and a file below it")
             self._files[path] = WeightFile(self._folder / inside)
         return self._files[path].read(blob.offset, blob.type)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mil_programs import Writer
 from torch.nn import functional as F
 
 from netwright.devices.ane import execute
 from netwright.devices.ane.execute import OPS
-from netwright.devices.ane.mil import TensorType, parse, to_text
+from netwright.devices.ane.mil import (
+    BlobFile,
+    Constant,
+    Function,
+    Program,
+    TensorType,
+    Variable,
+    parse,
+    string,
+    to_text,
+)
 from netwright.errors import UserError
 
 pytest.importorskip("coremltools")
@@ -160,8 +174,8 @@ case("attention bool mask", lambda w: w.op("scaled_dot_product_attention", query
 def test_op_equals_pytorch_rounded_once_and_has_the_type_that_core_ml_tools_infer(name: str, tmp_path: Path) -> None:
     build, reference, shapes = CASES[name]
     w = Writer(tmp_path)
-    for given, shape in shapes.items():
-        w.input(given, *shape)
+    for source, shape in shapes.items():
+        w.input(source, *shape)
     program = w.program(build(w))
     (tmp_path / "model.mil").write_text(to_text(program))
     random = np.random.default_rng(len(name))
@@ -186,8 +200,8 @@ def test_every_op_is_tried() -> None:
 def _statements(name: str) -> Any:
     build, _, shapes = CASES[name]
     w = Writer(Path("."))
-    for given, shape in shapes.items():
-        w.input(given, *shape)
+    for source, shape in shapes.items():
+        w.input(source, *shape)
     build(w)
     return w.statements
 
@@ -232,6 +246,31 @@ def test_what_is_wrong_names_the_statement(statement: str, message: str, tmp_pat
     with pytest.raises(UserError) as error:
         execute.run(path, {"x": np.ones((2, 3)), "f": np.ones((2, 3)), "i": [0, 7]})
     assert message in str(error.value)
+
+
+@given(st.sampled_from(sorted(CASES)), st.randoms(use_true_random=False))
+@settings(max_examples=400, deadline=None)
+def test_exchanged_arguments_give_a_result_or_a_user_error(name: str, random: Random) -> None:
+    *before, last = _statements(name)
+    others = [v.name for s in before for v in s.results] + list(CASES[name][2])
+    odd = [Constant.of(v, t) for v in (-1, 0, 3, [1], [2, 2], [0, -5, 10**9], [[1.5]]) for t in ("int32", "fp16", "bool")]
+    args = list(last.args)
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(args))
+        new = random.choice([*odd, string("valid"), string("fp16"), *others])
+        args[at] = (args[at][0], new if random.random() < 0.9 else (new, new))
+        if random.random() < 0.1:
+            del args[random.randrange(len(args))]
+        if not args:
+            break
+    inputs = {n: np.ones(s) for n, s in CASES[name][2].items()}
+    given_types = tuple(Variable(n, TensorType("fp16", s)) for n, s in CASES[name][2].items())
+    body = tuple(s for s in before if not isinstance(s.attribute("val"), BlobFile))
+    function = Function("main", "ios18", given_types, (*body, replace(last, args=tuple(args))), (last.name,))
+    try:
+        execute.prepare(parse(to_text(Program((function,))))).run(inputs)
+    except UserError as error:
+        assert "\n" not in str(error)
 
 
 def test_inputs_are_checked(tmp_path: Path) -> None:

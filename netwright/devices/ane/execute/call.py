@@ -15,6 +15,7 @@ from .numerics import Numerics
 
 _REQUIRED: Any = object()
 FLOATS = ("fp16", "fp32")
+MOST_ELEMENTS = 1 << 30
 Run: TypeAlias = Callable[..., Any]
 
 
@@ -112,6 +113,11 @@ class Call:
         if not axes or len(set(axes)) != len(axes) or not all(0 <= a < rank for a in axes):
             self.fail(f"{name} does not name axes of a tensor with {rank}")
         return tuple(axes)
+
+    def room(self, elements: int, what: str) -> None:
+        """Raises UserError when what the op needs besides its operands is more than an executor should take."""
+        if elements > MOST_ELEMENTS:
+            self.fail(f"{what} would have {elements} elements, more than {MOST_ELEMENTS}")
 
     def broadcast(self, *types: TensorType) -> tuple[int, ...]:
         """The common shape. Raises UserError when there is none."""

@@ -167,7 +167,10 @@ class _Preparation:
         if statement.op not in OPS:
             raise UserError(f"{statement.name} = {statement.op}(...): this op is not known{nearest(statement.op, OPS)}")
         call = Call(statement, self._types, self._known, self._read, self._numerics)
-        kernel = OPS[statement.op](call)
+        try:
+            kernel = OPS[statement.op](call)
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            call.fail(f"an argument is not of the kind that the op takes ({error})")
         if kernel.types != call.results:
             made, said = (", ".join(map(str, types)) for types in (kernel.types, call.results))
             call.fail(f"its arguments make {made}, the program says {said}")

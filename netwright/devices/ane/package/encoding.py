@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 from netwright.errors import MissingExtra
@@ -39,7 +40,12 @@ OPSETS: dict[str, tuple[str, int]] = {
 
 def core_ml_tools(module: str) -> Any:
     """A module of Core ML tools. Raises MissingExtra when they are not installed."""
+    log = logging.getLogger("coremltools")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of parts that only macOS has, and of versions
     try:
         return importlib.import_module(f"coremltools.{module}")
     except ImportError:
         raise MissingExtra("coremltools", "ane") from None
+    finally:
+        log.setLevel(level)

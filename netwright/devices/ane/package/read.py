@@ -46,11 +46,13 @@ def read_package(path: str | Path) -> Package:
     place = Path(path)
     model = _model_file(place)
     specification = core_ml_tools("proto.Model_pb2").Model()
+    from google.protobuf.message import DecodeError  # comes with Core ML tools
+
     try:
         specification.ParseFromString(model.read_bytes())
     except OSError as error:
         raise UserError(f"{model}: {error.strerror or error}") from None
-    except core_protobuf_errors() as error:
+    except (DecodeError, RuntimeError) as error:
         raise UserError(f"{model}: not a Core ML model: {error}") from None
     if specification.WhichOneof("Type") != "mlProgram":
         raise UserError(f"{model}: holds {specification.WhichOneof('Type')}, expected an mlProgram; "
@@ -60,13 +62,6 @@ def read_package(path: str | Path) -> Package:
     except UserError as error:
         raise UserError(f"{model}: {error}") from None
     return Package(program, model.parent)
-
-
-def core_protobuf_errors() -> tuple[type[Exception], ...]:
-    """What a damaged protobuf raises."""
-    from google.protobuf.message import DecodeError
-
-    return (DecodeError, RuntimeError)
 
 
 def _model_file(place: Path) -> Path:
@@ -93,7 +88,7 @@ def _program(spec: Any) -> Program:
 def _function(name: str, spec: Any) -> Function:
     opset = next((ours for ours, (theirs, _) in OPSETS.items() if theirs == spec.opset), None)
     if opset is None or spec.opset not in spec.block_specializations:
-        raise UserError(f"function {name}: opset {spec.opset!r} is not known")
+        raise UserError(f"function {_cleaned(name)}: opset {spec.opset!r} is not known")
     block, names = spec.block_specializations[spec.opset], _Names()
     inputs = tuple(_variable(v, names) for v in spec.inputs)
     statements = tuple(_statement(o, names) for o in block.operations)
@@ -125,13 +120,14 @@ def _cleaned(name: str) -> str:
 
 
 def _statement(spec: Any, names: _Names) -> Statement:
+    op = _cleaned(spec.type)
     if len(spec.blocks):
-        raise UserError(f"op {spec.type}: control flow is not supported")
+        raise UserError(f"op {op}: control flow is not supported")
     if not len(spec.outputs):
-        raise UserError(f"op {spec.type}: has no results")
-    args = tuple((key, _argument(spec.inputs[key], names)) for key in sorted(spec.inputs))
-    attributes = [(key, _value(spec.attributes[key])) for key in sorted(spec.attributes)]
-    return Statement(tuple(_variable(v, names) for v in spec.outputs), spec.type, args, tuple(attributes))
+        raise UserError(f"op {op}: has no results")
+    args = tuple((_cleaned(key), _argument(spec.inputs[key], names)) for key in sorted(spec.inputs))
+    attributes = [(_cleaned(key), _value(spec.attributes[key])) for key in sorted(spec.attributes)]
+    return Statement(tuple(_variable(v, names) for v in spec.outputs), op, args, tuple(attributes))
 
 
 def _argument(spec: Any, names: _Names) -> Argument:
@@ -142,7 +138,8 @@ def _argument(spec: Any, names: _Names) -> Argument:
 
 
 def _variable(spec: Any, names: _Names) -> Variable:
-    return Variable(names.of(spec.name), _type(spec.type, spec.name))
+    name = names.of(spec.name)
+    return Variable(name, _type(spec.type, name))
 
 
 def _type(spec: Any, what: str) -> TensorType:

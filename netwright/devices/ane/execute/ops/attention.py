@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ...mil.program import TensorType
@@ -25,6 +27,7 @@ def scaled_dot_product_attention(call: Call) -> Kernel:
         scores = TensorType(mask.dtype, (*lead, query.shape[-2], key.shape[-2]))
         if mask.dtype not in ("bool", query.dtype) or call.broadcast(mask, scores) != scores.shape:
             call.fail(f"attn_mask is {mask}, expected bool or {query.dtype} for scores of shape {list(scores.shape)}")
+    call.room(prod(lead) * query.shape[-2] * key.shape[-2], "the scores")
     scale, numerics = np.float32(1 / np.sqrt(query.shape[-1])), call.numerics
 
     def run(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:

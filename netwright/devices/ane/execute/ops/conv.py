@@ -42,7 +42,7 @@ def conv(call: Call) -> Kernel:
         call.fail(f"x is {x} and weight {w} in {groups} groups, expected [N, C, ...] and [O, C/groups, ...]")
     if x.shape[1] != w.shape[1] * groups:
         call.fail(f"x has {x.shape[1]} channels, the weight is for {w.shape[1]} in each of {groups} groups")
-    walk = windows(call, x.shape[2:], w.shape[2:])
+    walk = windows(call, x.shape, w.shape[2:])
     result = TensorType(x.dtype, (x.shape[0], w.shape[0], *walk.out))
     if weight is None:
         return Kernel((result,), lambda v, k: _run(v, k, bias, groups, walk))
@@ -127,6 +127,7 @@ def conv_transpose(call: Call) -> Kernel:
     before = [(k - 1) * d for k, d in zip(spatial, dilations)]
     walk = Windows(spatial, (1,) * count, tuple(dilations), tuple((b, b) for b in before), tuple(full))
     cut = (slice(None), slice(None), *(slice(pad[2 * i], pad[2 * i] + o) for i, o in enumerate(shape[2:])))
+    call.room(prod(x.shape[:2]) * prod(f + b for f, b in zip(full, before)), "the input spread out")
     spread = tuple((s - 1) * t + 1 for s, t in zip(x.shape[2:], strides))
     every = (slice(None), slice(None), *(slice(None, None, t) for t in strides))
 

@@ -20,7 +20,7 @@ def pool(call: Call) -> Kernel:
     if not 1 <= count <= 3:
         call.fail(f"x is {x}, expected [N, C, ...] with one to three spatial axes")
     kernel = tuple(call.ints("kernel_sizes", count))
-    walk = windows(call, x.shape[2:], kernel, bool(call.const("ceil_mode", False)))
+    walk = windows(call, x.shape, kernel, bool(call.const("ceil_mode", False)))
     result = TensorType(x.dtype, (*x.shape[:2], *walk.out))
     axes = tuple(range(2 + count, 2 + 2 * count))
     if call.statement.op == "max_pool":

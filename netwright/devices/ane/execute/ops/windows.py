@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -45,8 +46,12 @@ class Windows:
         return view[(slice(None), slice(None), *every, *(slice(None, None, d) for d in self.dilations))]
 
 
-def windows(call: Call, spatial: tuple[int, ...], kernel: tuple[int, ...], ceil_mode: bool = False) -> Windows:
-    """From the arguments strides, dilations, pad_type (valid, custom, same, same_lower) and pad of a statement."""
+def windows(call: Call, shape: tuple[int, ...], kernel: tuple[int, ...], ceil_mode: bool = False) -> Windows:
+    """Over the spatial axes of x [N, C, ...], as a statement's strides, dilations, pad_type and pad say.
+
+    pad_type is valid, custom (pad: before and after, axis by axis), same or same_lower (the odd element before).
+    """
+    leading, spatial = shape[:2], shape[2:]
     count = len(spatial)
     strides = tuple(call.ints("strides", count, [1] * count))
     dilations = tuple(call.ints("dilations", count, [1] * count))
@@ -72,4 +77,6 @@ def windows(call: Call, spatial: tuple[int, ...], kernel: tuple[int, ...], ceil_
             after += steps * s - room
         pads.append((before, after))
         out.append(steps + 1)
+    whole = prod(size + max(before, 0) + max(after, 0) for size, (before, after) in zip(spatial, pads))
+    call.room(whole * prod(leading), "the padded input")
     return Windows(kernel, strides, dilations, tuple(pads), tuple(out))
