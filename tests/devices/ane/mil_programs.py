@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from netwright.devices.ane import weights
-from netwright.devices.ane.execute.call import Call
-from netwright.devices.ane.execute.numerics import Numerics
-from netwright.devices.ane.execute.registry import OPS
+from netwright.devices.ane.execute import result_types
 from netwright.devices.ane.mil import (
     BlobFile,
     Constant,
@@ -35,7 +33,7 @@ class Writer:
         self.inputs: list[Variable] = []
         self.statements: list[Statement] = []
         self.types: dict[str, TensorType] = {}
-        self.known: dict[str, np.ndarray] = {}
+        self.known: dict[str, Constant] = {}
         self.tensors: list[np.ndarray] = []
         self.offset = 64
 
@@ -48,8 +46,7 @@ class Writer:
         name = name or f"c{len(self.statements)}"
         self.types[name] = value.type
         if isinstance(value, Constant):
-            held = value.numpy()
-            self.known[name] = held.astype(np.float32) if value.type.dtype == "fp16" else held
+            self.known[name] = value
         self.statements.append(Statement((Variable(name, value.type),), "const", (), (("name", string(name)), ("val", value))))
         return name
 
@@ -62,19 +59,18 @@ class Writer:
         self.tensors.append(held)
         self.offset += 64 + held.nbytes + -held.nbytes % 64
         name = self.const(blob)
-        self.known[name] = held.astype(np.float32)
+        self.known[name] = Constant.of(held, "fp16")
         return name
 
-    def op(self, op: str, *, result: str | None = None, type: TensorType | None = None, **args: Any) -> str:
+    def op(self, op: str, *, result: str | None = None, **args: Any) -> str:
         """One statement; Python numbers, lists and strings become named constants before it."""
-        return self.ops(op, 1, result=result, type=type, **args)[0]
+        return self.ops(op, 1, result=result, **args)[0]
 
-    def ops(self, op: str, count: int, *, result: str | None = None, type: TensorType | None = None, **args: Any) -> list[str]:
+    def ops(self, op: str, count: int, *, result: str | None = None, **args: Any) -> list[str]:
         given = {name: self._argument(value) for name, value in args.items()}
         names = [result or f"v{len(self.statements)}"] if count == 1 else [f"v{len(self.statements)}_{i}" for i in range(count)]
-        sketch = Statement(tuple(Variable(n, type or TensorType("fp16")) for n in names), op, tuple(given.items()))
-        call = Call(sketch, self.types, self.known, lambda v: v.numpy(), Numerics())
-        types = OPS[op](call).types
+        sketch = Statement(tuple(Variable(n, TensorType("fp16")) for n in names), op, tuple(given.items()))
+        types = result_types(sketch, self.types, self.known)
         self.types.update(zip(names, types))
         results = tuple(Variable(n, t) for n, t in zip(names, types))
         self.statements.append(Statement(results, op, tuple(given.items()), (("name", string(names[0])),)))

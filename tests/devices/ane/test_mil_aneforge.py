@@ -12,7 +12,7 @@ import torch
 from test_mil_packages import close
 from torch.nn import functional as F
 
-from netwright.devices.ane.execute import load
+from netwright.devices.ane.files import load
 from netwright.devices.ane.mil import parse, to_text
 
 af = pytest.importorskip("aneforge")

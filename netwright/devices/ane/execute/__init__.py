@@ -1,7 +1,7 @@
 """The executor: runs MIL programs and their weight files, in the Neural Engine's arithmetic, on any machine.
 
-    program = load("model.mil", Numerics(matmul_ceiling=32752.0))
-    program.run({"x": x})["y"]           # outputs in their own element types
+    ready = prepare(program, folder, Numerics(matmul_ceiling=32752.0))     # folder: where its weight files are
+    ready.run({"x": x})["y"]                                               # outputs in their own element types
 
 `numerics.py` has the switches and the rounding, `call.py` what an op's file sees of a statement, `executable.py` the
 preparation and the loop, and `ops/` one small file a family of ops. To add an op is to add a function there.
@@ -9,8 +9,8 @@ preparation and the loop, and `ops/` one small file a family of ops. To add an o
 
 from __future__ import annotations
 
-from .executable import Executable, load, prepare, run
+from .executable import Executable, prepare, result_types
 from .numerics import Numerics
 from .registry import OPS
 
-__all__ = ["OPS", "Executable", "Numerics", "load", "prepare", "run"]
+__all__ = ["OPS", "Executable", "Numerics", "prepare", "result_types"]

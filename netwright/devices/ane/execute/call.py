@@ -47,7 +47,6 @@ class Call:
         read: Callable[[Value], np.ndarray], numerics: Numerics,
     ) -> None:
         self.statement, self.numerics = statement, numerics
-        self.results = tuple(v.type for v in statement.results)
         self.operands: list[str | Value] = []
         self._types, self._known, self._read = types, known, read
         self._args: dict[str, Any] = {**dict(statement.args), **dict(statement.attributes)}

@@ -11,8 +11,18 @@ import numpy as np
 
 from netwright.errors import UserError, nearest
 
-from ..mil.parse import parse
-from ..mil.program import DTYPES, BlobFile, Constant, Function, Program, Statement, TensorType, Value, Variable
+from ..mil.program import (
+    DTYPES,
+    BlobFile,
+    Constant,
+    Dictionary,
+    Function,
+    Program,
+    Statement,
+    TensorType,
+    Value,
+    Variable,
+)
 from ..weights import WeightFiles
 from . import ops  # noqa: F401  enters every op
 from .call import Call, Kernel, Run
@@ -91,21 +101,6 @@ def _left(array: np.ndarray, type: TensorType) -> np.ndarray:
     return np.array(array, DTYPES[type.dtype], order="C").reshape(type.shape)
 
 
-def load(path: str | Path, numerics: Numerics | None = None, function: str = "main") -> Executable:
-    """The program in a file of MIL text, its weight files beside it (`@model_path` is the file's folder)."""
-    place = Path(path)
-    try:
-        text = place.read_bytes()
-    except OSError as error:
-        raise UserError(f"{place}: {error.strerror or error}") from None
-    return prepare(parse(text, str(place)), place.parent, numerics, function)
-
-
-def run(path: str | Path, inputs: Mapping[str, Any], numerics: Numerics | None = None) -> dict[str, np.ndarray]:
-    """Loads the program in a file of MIL text and runs it once."""
-    return load(path, numerics).run(inputs)
-
-
 def prepare(
     program: Program, folder: str | Path = ".", numerics: Numerics | None = None, function: str = "main"
 ) -> Executable:
@@ -120,6 +115,34 @@ def prepare(
         raise UserError(f"no function is called {function!r}"
                         f"{nearest(function, (f.name for f in program.functions))}") from None
     return _Preparation(chosen, Path(folder), numerics or Numerics()).executable()
+
+
+def result_types(
+    statement: Statement, types: Mapping[str, TensorType], constants: Mapping[str, Constant] | None = None
+) -> tuple[TensorType, ...]:
+    """The types of a statement's results, whatever it declares itself.
+
+    `types` are those of the values it names, `constants` what is known of them. Raises UserError as `prepare` does.
+    """
+    known = {name: _constant(value) for name, value in (constants or {}).items()}
+    return _kernel(Call(statement, types, known, _constant, Numerics())).types
+
+
+def _kernel(call: Call) -> Kernel:
+    op = call.statement.op
+    if op not in OPS:
+        raise UserError(f"{call.statement.name} = {op}(...): this op is not known{nearest(op, OPS)}")
+    try:
+        return OPS[op](call)
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        call.fail(f"an argument is not of the kind that the op takes ({error})")
+
+
+def _constant(value: Value) -> np.ndarray:
+    """A constant of the text as it is held."""
+    if not isinstance(value, Constant):
+        raise UserError("expected a constant of the text")
+    return value.numpy() if DTYPES[value.type.dtype] is None else _held(value.numpy(), value.type)
 
 
 class _Preparation:
@@ -164,15 +187,11 @@ class _Preparation:
         if statement.op == "const":
             self._const(statement)
             return None
-        if statement.op not in OPS:
-            raise UserError(f"{statement.name} = {statement.op}(...): this op is not known{nearest(statement.op, OPS)}")
         call = Call(statement, self._types, self._known, self._read, self._numerics)
-        try:
-            kernel = OPS[statement.op](call)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-            call.fail(f"an argument is not of the kind that the op takes ({error})")
-        if kernel.types != call.results:
-            made, said = (", ".join(map(str, types)) for types in (kernel.types, call.results))
+        kernel = _kernel(call)
+        declared = tuple(v.type for v in statement.results)
+        if kernel.types != declared:
+            made, said = (", ".join(map(str, types)) for types in (kernel.types, declared))
             call.fail(f"its arguments make {made}, the program says {said}")
         run = self._rounding(kernel)
         constants = [self._known.get(o) if isinstance(o, str) else self._read(o) for o in call.operands]
@@ -209,12 +228,9 @@ class _Preparation:
 
     def _read(self, value: Value) -> np.ndarray:
         """A constant as it is held; float32 for fp16."""
-        if isinstance(value, Constant):
-            held = value.numpy() if DTYPES[value.type.dtype] is None else _held(value.numpy(), value.type)
-        elif isinstance(value, BlobFile):
-            held = _held(self._files.read(value), value.type)
-        else:
+        if isinstance(value, Dictionary):
             raise UserError("a dictionary is no operand")
+        held = _held(self._files.read(value), value.type) if isinstance(value, BlobFile) else _constant(value)
         flush = self._numerics.flush_subnormals and value.type.dtype == "fp16"
         return self._numerics.rounded(held.copy()) if flush else held
 

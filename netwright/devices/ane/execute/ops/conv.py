@@ -115,9 +115,9 @@ def conv_transpose(call: Call) -> Kernel:
     pad = call.ints("pad", 2 * count, [0] * 2 * count) if kind == "custom" else [0] * 2 * count
     if kind not in ("valid", "custom") or min(*strides, *dilations) < 1 or min(pad) < 0:
         call.fail("expected pad_type valid or custom, strides and dilations of at least 1")
-    shape = tuple(call.ints("output_shape", rank)) if call.has("output_shape") else call.results[0].shape
     full = [(s - 1) * t + (k - 1) * d + 1 for s, t, k, d in zip(x.shape[2:], strides, spatial, dilations)]
     least = [f - pad[2 * i] - pad[2 * i + 1] for i, f in enumerate(full)]
+    shape = tuple(call.ints("output_shape", rank, [x.shape[0], outs, *least]))
     if shape[:2] != (x.shape[0], outs) or len(shape) != rank or any(
             not m <= o < m + t for m, o, t in zip(least, shape[2:], strides)):
         call.fail(f"no result can have the shape {list(shape)}, expected {[x.shape[0], outs, *least]}")

@@ -96,8 +96,8 @@ def tile(call: Call) -> Kernel:
     x = call.operand("x")
     reps = call.ints("reps", len(x.shape))
     result = TensorType(x.dtype, tuple(s * r for s, r in zip(x.shape, reps)))
-    if min(reps, default=1) < 1 or result != call.results[0]:
-        call.fail(f"{x} repeated {reps} times is {result}, the program says {call.results[0]}")
+    if min(reps, default=1) < 1:
+        call.fail(f"reps is {reps}, expected at least 1 of each")
     return Kernel((result,), lambda v: np.tile(v, reps), exact=True)
 
 
@@ -118,8 +118,6 @@ def upsample_nearest_neighbor(call: Call) -> Kernel:
     if len(x.shape) != 4 or [tall, wide] != factors or min(tall, wide) < 1:
         call.fail(f"{x} by {factors}: expected four axes and whole factors")
     result = TensorType(x.dtype, (*x.shape[:2], x.shape[2] * tall, x.shape[3] * wide))
-    if result != call.results[0]:
-        call.fail(f"its arguments make {result}, the program says {call.results[0]}")
     return Kernel((result,), lambda v: v.repeat(tall, 2).repeat(wide, 3), exact=True)
 
 
@@ -134,11 +132,11 @@ def shape_of(call: Call) -> Kernel:
 
 @op("fill")
 def fill(call: Call) -> Kernel:
-    """A constant shape full of one constant."""
-    shape, value = call.ints("shape"), call.constant("value")
-    if value is None or value.size != 1 or tuple(shape) != call.results[0].shape:
-        call.fail("expected a constant value and the shape of the result")
-    return Kernel((TensorType(call.results[0].dtype, tuple(shape)),), lambda: np.full(shape, value), exact=True)
+    """A constant shape full of one scalar."""
+    shape, value = call.ints("shape"), call.operand("value")
+    if value.shape or min(shape, default=0) < 0:
+        call.fail(f"value is {value} and shape {shape}, expected a scalar and sizes of axes")
+    return Kernel((TensorType(value.dtype, tuple(shape)),), lambda v: np.full(shape, v), exact=True)
 
 
 def _shaped(x: TensorType, shape: tuple[int, ...]) -> Kernel:

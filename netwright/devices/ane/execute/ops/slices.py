@@ -95,8 +95,6 @@ def pad(call: Call) -> Kernel:
         call.fail(f"pad is {pads}, expected one pair of counts for each of the last axes, and a known mode")
     pairs = [(0, 0)] * (len(x.shape) - len(pads) // 2) + list(zip(pads[::2], pads[1::2]))
     result = TensorType(x.dtype, tuple(s + b + a for s, (b, a) in zip(x.shape, pairs)))
-    if result != call.results[0]:
-        call.fail(f"its arguments make {result}, the program says {call.results[0]}")
     if mode != "constant":
         chosen = "reflect" if mode == "reflect" else "edge"
         return Kernel((result,), lambda v: np.pad(v, pairs, chosen), exact=True)  # type: ignore[call-overload]
