@@ -81,6 +81,17 @@ def moves(rng: np.random.Generator) -> tuple[Any, Callable[[torch.Tensor], torch
     return y, reference, (4, 64)
 
 
+def test_int8_weights_of_aneforge_are_spread_out(tmp_path: Path) -> None:
+    w = halves(np.random.default_rng(2), 64, 64)
+    x = np.random.default_rng(3).normal(size=(8, 64)).astype(np.float16)
+    folder = Path(lower(af.input((8, 64)).linear(w), str(tmp_path), int8=True))
+    executable = load(folder)
+    assert "constexpr" in (folder / "model.mil").read_text()
+    (ours,) = executable.run({executable.inputs[0].name: x}).values()
+    scale = (np.abs(w).max(1, keepdims=True) / 127).astype(np.float16).astype(np.float32)
+    close(ours, x.astype(np.float32) @ (np.round(w / (np.abs(w).max(1, keepdims=True) / 127)) * scale).T)
+
+
 @pytest.mark.parametrize("build", [swiglu, attention, convolutions, moves])
 def test_text_of_aneforge_runs_as_pytorch_does(build: Callable[..., Any], tmp_path: Path) -> None:
     rng = np.random.default_rng(11)

@@ -63,6 +63,10 @@ class Call:
         """The type of an argument, which `run` will get. Raises UserError when it is missing."""
         return self._operand(self._argument(name))
 
+    def type_of(self, name: str) -> TensorType:
+        """The type of an argument that `run` does not get."""
+        return self._type(self._argument(name))
+
     def operands_of(self, name: str) -> list[TensorType]:
         """The types of an argument that is several: `values=(a, b)`; `run` gets them all."""
         several = self._argument(name)
@@ -131,13 +135,15 @@ class Call:
         return self._args[name]
 
     def _operand(self, argument: str | Value) -> TensorType:
+        type = self._type(argument)
+        self.operands.append(argument)
+        return type
+
+    def _type(self, argument: Any) -> TensorType:
         if isinstance(argument, str):
             if argument not in self._types:
                 self.fail(f"no value is called {argument!r} before it")
-            type = self._types[argument]
-        elif isinstance(argument, (Constant, BlobFile)):
-            type = argument.type
-        else:
-            self.fail("expected the name of a value")
-        self.operands.append(argument)
-        return type
+            return self._types[argument]
+        if isinstance(argument, (Constant, BlobFile)):
+            return argument.type
+        self.fail("expected the name of a value")

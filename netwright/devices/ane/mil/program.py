@@ -1,4 +1,4 @@
-"""A MIL program as plain immutable data (Orion 2026, arXiv 2603.06728, section 5 of the notes on emitted text).
+"""A MIL program as plain immutable data (as Orion emits it, arXiv 2603.06728).
 
     x = Variable("x", TensorType("fp16", (1, 768, 1, 256)))
     y = Variable("y", x.type)
