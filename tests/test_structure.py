@@ -75,10 +75,11 @@ def test_every_package_has_a_manual() -> None:
         "import netwright.devices, netwright.compile.int8",
         "import netwright.cli.app as a; a._register()",
         "import netwright.report",
+        "import netwright.devices.ane.mil, netwright.devices.ane.execute, netwright.devices.ane.package",
     ],
 )
 def test_light_modules_do_not_load_torch(statement: str) -> None:
-    code = f"{statement}; import sys; print([m for m in ('torch', 'optuna', 'scipy', 'onnx', 'sklearn') if m in sys.modules])"
+    code = f"{statement}; import sys; print([m for m in ('torch', 'optuna', 'scipy', 'onnx', 'sklearn', 'coremltools') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
