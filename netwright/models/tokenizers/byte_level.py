@@ -66,7 +66,8 @@ class ByteLevel(Tokenizer):
 
     `vocabulary` holds the tokens in the printable spelling of `spelled_bytes`, by number; `merges` the pairs in the
     order learned, in the same spelling. A token that is spelled otherwise stands for its own text, and no text becomes
-    it. `words` names the pattern. Raises ValueError for a byte without a token and a merge of pieces that are none.
+    it. A byte that no token stands for is left out of a text's tokens. `words` names the pattern. Raises ValueError
+    for a merge of pieces that are no tokens.
     """
 
     def __init__(
@@ -93,12 +94,7 @@ class ByteLevel(Tokenizer):
             else:
                 pieces.append(token.encode("utf-8", errors="replace"))
         super().__init__(pieces, begin=begin, end=end, special=special)
-        absent = next((byte for c, byte in alphabet.items() if c not in number), None)
-        if absent is not None:
-            raise ValueError(f"no token for the byte 0x{absent:02x}")
-        self._of_byte = [0] * 256
-        for c, byte in alphabet.items():
-            self._of_byte[byte] = number[c]
+        self._of_byte = {byte: number[c] for c, byte in alphabet.items() if c in number}
         self._merged: dict[tuple[int, int], tuple[int, int]] = {}
         for rank, (left, right) in enumerate(merges):
             try:
@@ -122,7 +118,7 @@ class ByteLevel(Tokenizer):
         return tokens
 
     def _word(self, word: bytes) -> list[int]:
-        parts, merged = [self._of_byte[byte] for byte in word], self._merged
+        parts, merged = [self._of_byte[byte] for byte in word if byte in self._of_byte], self._merged
         if len(parts) > _SHORT:
             return merge(parts, merged)
         while len(parts) > 1:
