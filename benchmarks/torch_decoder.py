@@ -32,7 +32,8 @@ class TorchDecoder:
         self.norm = one("norm.weight"), one("norm.bias")
         self.layers = []
         for i in range(c.layers):
-            parts = {"qkv": ("q", "k", "v"), "o": ("o",), "up": ("gate", "up") if self.llama else ("up",), "down": ("down",)}
+            parts = {"qkv": ("q", "k", "v"), "o": ("o",), "down": ("down",)}
+            parts |= {"up": ("gate", "up") if self.llama else ("up",)}
             parts |= {"attention_norm": ("attention_norm",), "ffn_norm": ("ffn_norm",)}
             self.layers.append({
                 name: [one(*(f"layers.{i}.{p}.{kind}" for p in members)) for kind in ("weight", "bias")]

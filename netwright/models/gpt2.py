@@ -28,7 +28,18 @@ from netwright.graph.ops.linear import Linear
 from netwright.graph.ops.norm import LayerNorm
 
 from .parts import (
-    ONES, SMALL, ZEROS, builder, cached_attention, flat, heads, last, places, position_input, residual, token_input,
+    ONES,
+    SMALL,
+    ZEROS,
+    builder,
+    cached_attention,
+    flat,
+    heads,
+    last,
+    places,
+    position_input,
+    residual,
+    token_input,
 )  # fmt: skip
 
 
@@ -69,9 +80,10 @@ class Config:
 def parameters(config: Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape."""
     c = config
-    square = {name: (c.width, c.width) for name in ("q", "k", "v", "o")}
+    square = dict.fromkeys(("q", "k", "v", "o"), (c.width, c.width))
     layer = square | {"up": (c.hidden, c.width), "down": (c.width, c.hidden)}
-    shapes: dict[str, tuple[int, ...]] = {"embed.weight": (c.vocabulary, c.width), "position.weight": (c.context, c.width)}
+    shapes: dict[str, tuple[int, ...]] = {"embed.weight": (c.vocabulary, c.width)}
+    shapes["position.weight"] = (c.context, c.width)
     norms = [f"layers.{i}.{name}" for i in range(c.layers) for name in ("attention_norm", "ffn_norm")]
     for i in range(c.layers):
         for name, shape in layer.items():

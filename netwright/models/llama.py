@@ -1,6 +1,6 @@
 """Llama-type decoders: RMS norm, rotary positions, grouped-query attention, SwiGLU (Touvron et al. 2023, section 2.2).
 
-Parameters, all float32, all matrices [out, in] (d width, H query heads and G key heads of D channels, h hidden, V tokens):
+Parameters, all float32, all matrices [out, in] (d width, H query and G key heads of D channels, h hidden, V tokens):
 
     embed.weight [V, d]                      layers.I.attention_norm.weight [d]     layers.I.q.weight [H D, d]
     layers.I.k.weight, .v.weight [G D, d]    layers.I.o.weight [d, H D]             layers.I.ffn_norm.weight [d]
@@ -28,7 +28,17 @@ from netwright.graph.ops.norm import RMSNorm
 from netwright.graph.ops.rope import Rope
 
 from .parts import (
-    ONES, SMALL, builder, cached_attention, flat, heads, last, places, position_input, residual, token_input,
+    ONES,
+    SMALL,
+    builder,
+    cached_attention,
+    flat,
+    heads,
+    last,
+    places,
+    position_input,
+    residual,
+    token_input,
 )  # fmt: skip
 
 
@@ -67,12 +77,12 @@ def parameters(config: Config) -> dict[str, tuple[int, ...]]:
     """Every parameter's name and shape."""
     c = config
     query, key = c.heads * c.head_width, c.kv_heads * c.head_width
-    layer = {
+    layer: dict[str, tuple[int, ...]] = {
         "attention_norm": (c.width,), "q": (query, c.width), "k": (key, c.width), "v": (key, c.width),
         "o": (c.width, query), "ffn_norm": (c.width,), "gate": (c.hidden, c.width), "up": (c.hidden, c.width),
         "down": (c.width, c.hidden),
     }  # fmt: skip
-    shapes = {"embed.weight": (c.vocabulary, c.width)}
+    shapes: dict[str, tuple[int, ...]] = {"embed.weight": (c.vocabulary, c.width)}
     shapes |= {f"layers.{i}.{name}.weight": shape for i in range(c.layers) for name, shape in layer.items()}
     return shapes | {"norm.weight": (c.width,)} | ({} if c.tied else {"head.weight": (c.vocabulary, c.width)})
 
@@ -129,7 +139,7 @@ def attention(config: Config, layer: int, length: int, *, store: Store | None = 
 
 
 def feed_forward(config: Config, layer: int, length: int, *, store: Store | None = None) -> Graph:
-    """One feed-forward block: x [S, d] -> x + down(silu(gate n) * up n), n = norm(x). Also program B of a decode step."""
+    """One feed-forward block: x [S, d] -> x + down(silu(gate n) * up n), n = norm(x). Program B of a decode step."""
     b = builder("llama.feed_forward", store)
     b.output(_feed_forward(b, config, layer, b.input("x", Type((length, config.width)))))
     return b.graph()

@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
 
 
 def fields(where: Path, given: Any, names: dict[str, str], kind: type) -> dict[str, Any]:
-    """Our names -> values of a JSON object's members of one kind (int or float). Raises UserError for what is absent."""
+    """Our names -> values of a JSON object's members of a kind (int or float). Raises UserError for what is absent."""
     found: dict[str, Any] = {}
     for ours, theirs in names.items():
         value = given.get(theirs) if isinstance(given, dict) else None

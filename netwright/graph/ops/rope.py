@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..builder import Builder
 from ..graph import Value
@@ -25,7 +26,8 @@ class Rope(Composite):
             raise ValueError(
                 f"rope of {list(x.shape)} with tables {list(cosine.shape)} and {list(sine.shape)}: needs [S, D/2]"
             )
-        first, second = b(Split(-1, (half, half)), x)
+        parts: Any = b(Split(-1, (half, half)), x)
+        first, second = parts
         low = b(Sub(), b(Mul(), first, cosine), b(Mul(), second, sine))
         high = b(Add(), b(Mul(), second, cosine), b(Mul(), first, sine))
         return b(Concat(-1), low, high)

@@ -36,7 +36,8 @@ class Prepared:
             if state.name not in self.states:
                 self.states[state.name] = np.array(start(graph, state))
             elif _type(self.states[state.name]) != state.before.type:
-                raise ValueError(f"state {state.name!r} is {state.before.type}, shared {_type(self.states[state.name])}")
+                found = _type(self.states[state.name])
+                raise ValueError(f"state {state.name!r} is {state.before.type}, the shared one {found}")
         layout = _Layout(expand_all(graph, lambda op: not whole(op)), self.states, self._joined)
         self._inputs = [layout.arrays[v] for v in layout.graph.inputs]
         self._outputs = [layout.arrays[v] for v in layout.graph.outputs]

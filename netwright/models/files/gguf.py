@@ -24,7 +24,9 @@ from ..tokenizers.read import score_merge
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
 _F32, _F16, _Q4_0, _Q4_1, _Q8_0, _BF16 = 0, 1, 2, 3, 8, 30
-_BLOCKS = {_F32: (1, 4), _F16: (1, 2), _BF16: (1, 2), _Q4_0: (32, 18), _Q4_1: (32, 20), _Q8_0: (32, 34)}  # numbers, bytes
+_BLOCKS = {  # numbers in a block, its bytes
+    _F32: (1, 4), _F16: (1, 2), _BF16: (1, 2), _Q4_0: (32, 18), _Q4_1: (32, 20), _Q8_0: (32, 34),
+}  # fmt: skip
 _CONTROL, _UNKNOWN = 3, 2  # types of tokens
 _WORDS = {"default": "gpt2", "gpt-2": "gpt2", "smollm": "smollm", "llama-bpe": "llama3", "llama3": "llama3"}
 _PARTS = {
@@ -183,7 +185,7 @@ def _tensor(file: Mapped, name: str, shape: tuple[int, ...], kind: int, offset: 
 
 
 def dequantised(blocks: np.ndarray, kind: int) -> np.ndarray:
-    """Blocks as bytes [n, size] -> float32 [n, 32]. Low halves of bytes are the first 16 numbers, high ones the last."""
+    """Blocks as bytes [n, size] -> float32 [n, 32]. Low halves of bytes are the first 16 numbers."""
     scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
     if kind == _Q8_0:
         return scale * blocks[:, 2:].view(np.int8)
@@ -213,7 +215,7 @@ def _tokenizer(file: Mapped, settings: dict[str, Any]) -> Tokenizer | None:
             return score_merge(tokens, scores, controls, prefix=bool(prefix), begin=begin, end=end)
         words = settings.get(f"{start}.pre", "default")
         if kind != "gpt2" or words not in _WORDS:
-            raise UserError(f"its tokenizer {str(kind)[:20]!r} that splits words as {str(words)[:40]!r} is not known here")
+            raise UserError(f"tokenizer {str(kind)[:20]!r} with words as in {str(words)[:40]!r} is not known")
         merges = [tuple(str(m).split(" ", 1)) for m in settings.get(f"{start}.merges") or ()]
         if any(len(m) != 2 for m in merges):
             raise UserError("a merge of its tokenizer is not two pieces")

@@ -61,7 +61,7 @@ def read(path: Path) -> Model:
             raise UserError(f"{path}: no tensor {name!r}, which {place} asks for")
         return tensors[name]()
 
-    parameter = _llama_parameter(tensor) if kind == "llama" else _gpt2_parameter(tensor, tensors, config)
+    parameter = _llama_parameter(tensor) if kind == "llama" else _gpt2_parameter(tensor, tensors, config.width)
     store = gather_parameters(kind, config, parameter)
     return Model(folder.resolve().name, kind, config, store, _tokenizer(folder, given, config.vocabulary))
 
@@ -77,9 +77,9 @@ def _llama(where: Path, given: dict[str, Any], tensors: Any) -> llama.Config:
     filled = {"num_key_value_heads": given.get("num_attention_heads"), "rope_theta": rope.get("rope_theta", 10000.0)}
     given = filled | {"head_dim": 0} | {k: v for k, v in given.items() if v is not None}
     whole = {
-        "vocabulary": "vocab_size", "width": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads",
-        "kv_heads": "num_key_value_heads", "hidden": "intermediate_size", "context": "max_position_embeddings",
-        "head_width": "head_dim",
+        "vocabulary": "vocab_size", "width": "hidden_size", "layers": "num_hidden_layers",
+        "heads": "num_attention_heads", "kv_heads": "num_key_value_heads", "head_width": "head_dim",
+        "hidden": "intermediate_size", "context": "max_position_embeddings",
     }  # fmt: skip
     real = {"epsilon": "rms_norm_eps", "rope_base": "rope_theta"}
     sizes = fields(where, given, whole, int) | fields(where, given, real, float)
@@ -89,7 +89,7 @@ def _llama(where: Path, given: dict[str, Any], tensors: Any) -> llama.Config:
 
 def _gpt2(where: Path, given: dict[str, Any], tensors: Any) -> gpt2.Config:
     if given.get("activation_function", "gelu_new") not in ("gelu_new", "gelu_pytorch_tanh"):
-        raise UserError(f"{where}: activation_function {given['activation_function']!r} is not supported, only gelu_new")
+        raise UserError(f"{where}: activation_function {given['activation_function']!r}: only gelu_new is supported")
     whole = {
         "vocabulary": "vocab_size", "width": "n_embd", "layers": "n_layer", "heads": "n_head", "context": "n_positions",
     }  # fmt: skip
@@ -113,7 +113,7 @@ def _llama_parameter(tensor: Callable[[str], np.ndarray]) -> Callable[[str], np.
 
 
 def _gpt2_parameter(
-    tensor: Callable[[str], np.ndarray], tensors: Any, config: gpt2.Config
+    tensor: Callable[[str], np.ndarray], tensors: Any, width: int
 ) -> Callable[[str], np.ndarray]:
     start = "transformer." if "transformer.wte.weight" in tensors else ""
 
@@ -125,8 +125,8 @@ def _gpt2_parameter(
             return tensor(f"{start}{_GPT2_ENDS[part]}.{kind}")
         array = tensor(f"{start}h.{layer[1]}.{_GPT2[part]}.{kind}")
         if part in ("q", "k", "v"):
-            at = "qkv".index(part) * config.width
-            array = array[..., at : at + config.width]
+            at = "qkv".index(part) * width
+            array = array[..., at : at + width]
         return array.T if kind == "weight" and "norm" not in part else array
 
     return parameter

@@ -25,8 +25,8 @@ class Tokenizer:
         self.special = dict(special or {})
         self.begin = begin
         self.end = tuple(end)
-        wrong = [i for i in (*self.end, *self.special.values(), *(() if begin is None else (begin,)))]
-        wrong = [i for i in wrong if not 0 <= i < len(self.pieces)]
+        named = (*self.end, *self.special.values(), *(() if begin is None else (begin,)))
+        wrong = [i for i in named if not 0 <= i < len(self.pieces)]
         if wrong:
             raise ValueError(f"special token {wrong[0]} is not one of {len(self.pieces)}")
 

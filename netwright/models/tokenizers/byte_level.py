@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding, as GPT-2 has it (Radford et al. 2019, section 2.2; Sennrich et al. 2016, algorithm 1)."""
+"""Byte-level byte-pair encoding of GPT-2 (Radford et al. 2019, section 2.2; Sennrich et al. 2016, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 
 from .base import Tokenizer
 from .merging import merge
@@ -123,7 +124,7 @@ class ByteLevel(Tokenizer):
             return merge(parts, merged)
         while len(parts) > 1:
             best, at = _NEVER, 0
-            for i, pair in enumerate(zip(parts, parts[1:])):
+            for i, pair in enumerate(pairwise(parts)):
                 found = merged.get(pair, _NEVER)
                 if found < best:
                     best, at = found, i

@@ -65,7 +65,8 @@ def _from_llama2c(path: Path) -> ScoreMerge:
     """int32 longest token, then for each token float32 score, int32 length, bytes; 0, 1, 2 are unknown, begin, end."""
     file = Mapped(path)
     file.take(4, "the length of the longest token")
-    tokens, scores = [], []
+    tokens: list[str] = []
+    scores: list[float] = []
     while file.at < file.size:
         score, length = file.unpack("fi", f"token {len(tokens)}")
         scores.append(score)

@@ -1,4 +1,4 @@
-"""Merging by score with bytes to fall back on, as SentencePiece's BPE has it (Kudo and Richardson 2018, section 3.1)."""
+"""Merging by score, with bytes to fall back on: SentencePiece's BPE (Kudo and Richardson 2018, section 3.1)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class ScoreMerge(Tokenizer):
         for i, piece in enumerate(self.pieces):
             if piece and i not in fallbacks:
                 self._number.setdefault(piece, i)
-        self._merged = {}
+        self._merged: dict[tuple[int, int], tuple[float, int]] = {}
         for piece, made in self._number.items():
             for cut in range(1, len(piece)):
-                pair = self._number.get(piece[:cut]), self._number.get(piece[cut:])
-                if None not in pair:
-                    self._merged[pair] = (-scores[made], made)
+                left, right = self._number.get(piece[:cut]), self._number.get(piece[cut:])
+                if left is not None and right is not None:
+                    self._merged[left, right] = (-scores[made], made)
         # where no token has a space after something else, no merge crosses such a place
         crossing = any(re.search(rb"[^ ] ", piece) for piece in self._number)
         self._words = re.compile("[^ ]+| +[^ ]*") if not crossing else re.compile(".+", re.DOTALL)
