@@ -33,6 +33,7 @@ from .parts import (
     ZEROS,
     builder,
     cached_attention,
+    check_sizes,
     flat,
     heads,
     last,
@@ -58,9 +59,7 @@ class Config:
 
     def __post_init__(self) -> None:
         sizes = ("vocabulary", "width", "layers", "heads", "hidden", "context")
-        wrong = [f"{name} {getattr(self, name)}" for name in sizes if getattr(self, name) < 1]
-        if wrong:
-            raise ValueError(f"a network with {', '.join(wrong)}")
+        check_sizes({name: getattr(self, name) for name in sizes})
         if self.width % self.heads:
             raise ValueError(f"{self.heads} heads cannot share {self.width} channels evenly")
         if not self.epsilon > 0:

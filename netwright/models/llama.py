@@ -32,6 +32,7 @@ from .parts import (
     SMALL,
     builder,
     cached_attention,
+    check_sizes,
     flat,
     heads,
     last,
@@ -62,9 +63,7 @@ class Config:
         if not self.head_width and self.heads > 0 and self.width % self.heads == 0:
             object.__setattr__(self, "head_width", self.width // self.heads)
         sizes = ("vocabulary", "width", "layers", "heads", "kv_heads", "hidden", "context", "head_width")
-        wrong = [f"{name} {getattr(self, name)}" for name in sizes if getattr(self, name) < 1]
-        if wrong:
-            raise ValueError(f"a network with {', '.join(wrong)}")
+        check_sizes({name: getattr(self, name) for name in sizes})
         if self.heads % self.kv_heads:
             raise ValueError(f"{self.heads} query heads cannot share {self.kv_heads} key heads evenly")
         if self.head_width % 2:

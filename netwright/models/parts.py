@@ -12,6 +12,15 @@ from netwright.graph.ops.shape import Reshape, Slice, Transpose
 
 ONES, ZEROS, SMALL = Init("constant", 1.0), Init("constant", 0.0), Init("normal", 0.02)
 
+MOST_LAYERS, LARGEST = 4096, 2**31 - 1  # what comes from a file is bounded before anything is built
+
+
+def check_sizes(sizes: dict[str, int]) -> None:
+    """Raise ValueError for a size below 1 or beyond any network."""
+    for name, size in sizes.items():
+        if not 1 <= size <= (MOST_LAYERS if name == "layers" else LARGEST):
+            raise ValueError(f"a network with {name} {size}")
+
 
 def builder(name: str, store: Store | None) -> Builder:
     """A builder whose graph sees the tensors of `store` and leaves the store itself as it is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_merging_with_a_heap_is_merging_the_best_pair_again_and_again(
     ranked = {pair: (rank, made) for rank, (pair, made) in enumerate(merges.items())}
     plain = list(parts)
     while True:
-        found = [(ranked[p][0], i) for i, p in enumerate(zip(plain, plain[1:])) if p in ranked]
+        found = [(ranked[p][0], i) for i, p in enumerate(pairwise(plain)) if p in ranked]
         if not found or len(plain) == 1:
             break
         _, i = min(found)
