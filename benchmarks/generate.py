@@ -1,4 +1,4 @@
-"""Language models on this machine beside PyTorch: python -m benchmarks.generate MODEL [MODEL ...] [--threads 1 2] [--json].
+"""Language models beside PyTorch: python -m benchmarks.generate MODEL [MODEL ...] [--threads 1 2] [--json].
 
 For each model file and number of threads, tokens a second of decoding one by one with a cache, ours and a plain PyTorch
 decoder (`torch_decoder.py`, float32) taking turns in one process, and the ratio of the medians. `--perplexity TEXT`

@@ -179,7 +179,8 @@ def _tensor(file: Mapped, name: str, shape: tuple[int, ...], kind: int, offset: 
             wide = file.array(offset, count, "u2", name).astype(np.uint32) << 16
             return wide.view(np.float32).reshape(shape)
         blocks = file.array(offset, count // numbers * size, "u1", name).reshape(-1, size)
-        return dequantised(blocks, kind).reshape(shape)
+        with np.errstate(invalid="ignore", over="ignore"):  # a damaged scale may be anything
+            return dequantised(blocks, kind).reshape(shape)
 
     return read
 
