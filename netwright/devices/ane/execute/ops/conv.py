@@ -8,25 +8,12 @@ from typing import Any
 import numpy as np
 
 from ...mil.program import TensorType
+from .. import native
 from ..call import Call, Kernel
 from ..registry import op
 from .windows import Windows, windows
 
 _COLUMNS = 1 << 26  # elements of the matrix of windows that are held at a time
-_NARROW = 64
-
-
-def product(w: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """w [O, I] times x [I, S].
-
-    A decoder fills one position of a bucket and leaves zeros in the others: their products are zero, and a matrix times
-    one column reads the weights once at the speed of memory.
-    """
-    if 1 < x.shape[1] <= _NARROW and not x[:, 1:].any():
-        y = np.zeros((w.shape[0], x.shape[1]), np.float32)
-        y[:, 0] = w @ np.ascontiguousarray(x[:, 0])
-        return y
-    return w @ x
 
 
 @op("conv")
@@ -49,6 +36,13 @@ def conv(call: Call) -> Kernel:
     kernel: np.ndarray = weight
     if walk.pointwise and groups == 1:
         matrix = kernel.reshape(w.shape[:2])
+        if x.dtype == "fp16" and x.shape[0] == 1 and bias is None and native.available(prod(x.shape[2:])):
+            multiply, flush = native.Product(matrix), call.numerics.flush_subnormals
+            return Kernel(
+                (result,),
+                lambda v: multiply(v.reshape(v.shape[1], -1), not flush).reshape(result.shape),
+                exact=not flush,
+            )
         return Kernel((result,), lambda v: _pointwise(v, matrix, bias))
     return Kernel((result,), lambda v: _run(v, kernel, bias, groups, walk))
 
@@ -62,7 +56,7 @@ def _bias(call: Call, count: int) -> np.ndarray:
 
 def _pointwise(x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     flat = x.reshape(x.shape[0], x.shape[1], -1)
-    made = product(w, flat[0])[None] if len(flat) == 1 else w @ flat
+    made = w @ flat
     if bias is not None:
         made += bias[:, None]
     return made.reshape(x.shape[0], w.shape[0], *x.shape[2:])

@@ -1,0 +1,76 @@
+"""Matrix products with constant fp16 weights, in C for this machine; NumPy's where no compiler is installed.
+
+A decoder multiplies every weight with a bucket of few columns: reading the weights is what takes the time. They are
+kept as fp16, half the bytes of what NumPy would have to read, in the order in which they are used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from functools import lru_cache
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netwright.devices.c.toolchain import build, cache_folder
+from netwright.devices.quantities import cores
+
+ROWS = 16  # of a panel, as in product.c
+MOST_COLUMNS = 128  # beyond, NumPy's blocked product is faster than reading the weights once for each 16 columns
+FLAGS = (
+    "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fno-sanitize=all",
+    "-shared", "-fPIC", "-pthread", "-g0", "-s",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    """The compiled kernel, or None where it cannot be had."""
+    if util.find_spec("ziglang") is None:
+        return None
+    source = Path(__file__).with_name("product.c").read_text(encoding="utf-8")
+    artefact = build({"product.c": source}, FLAGS, "product.so")
+    place = cache_folder() / "native" / f"product-{hashlib.sha256(artefact).hexdigest()[:16]}.so"
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place.with_name(f".{place.name}.{os.getpid()}")
+        beside.write_bytes(artefact)
+        os.replace(beside, place)
+    function = ctypes.CDLL(str(place)).nw_product
+    function.restype = None
+    function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
+    return function
+
+
+@lru_cache(maxsize=1)
+def threads() -> int:
+    """OMP_NUM_THREADS where it is set, else the cores."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(given)) if given.isdigit() else cores()
+
+
+class Product:
+    """Constant weights [O, I] of fp16 values, ready for products with x float32 [I, S]."""
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.rows, self.inner = weights.shape
+        whole = np.zeros((-(-self.rows // ROWS) * ROWS, self.inner), np.float16)
+        whole[: self.rows] = weights
+        self._panels = np.ascontiguousarray(whole.reshape(-1, ROWS, self.inner).swapaxes(1, 2))
+
+    def __call__(self, x: np.ndarray, rounded: bool) -> np.ndarray:
+        """float32 [O, S], summed in float32, with `rounded` once to fp16."""
+        x = np.ascontiguousarray(x)
+        y = np.empty((self.rows, x.shape[1]), np.float32)
+        places = self._panels.ctypes.data, x.ctypes.data, y.ctypes.data
+        _library()(*places, self.rows, self.inner, x.shape[1], rounded, threads())
+        return y
+
+
+def available(columns: int) -> bool:
+    """Whether products with so many columns are better done here."""
+    return columns <= MOST_COLUMNS and _library() is not None

@@ -1,0 +1,139 @@
+/* y [rows, columns] = w [rows, inner] times x [inner, columns]: fp16 weights, fp32 factors and sums.
+
+   The weights lie in panels of 16 rows, within one by column: w[panel][inner][16]. A step takes 16 rows' weights of one
+   column and multiplies them with up to 16 values of x, each kept in a register of sums. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { ROWS = 16, COLUMNS = 16, MOST_THREADS = 64, SPINS = 20000, LEAST_WORK = 1 << 18 };
+
+typedef float sums __attribute__((vector_size(4 * ROWS)));
+typedef _Float16 halves __attribute__((vector_size(2 * ROWS)));
+
+typedef struct {
+    const _Float16 *w;
+    const float *x;
+    float *y;
+    long rows, inner, columns;
+    int round;
+} product;
+
+static inline sums weights(const _Float16 *w) {
+    halves half;
+    __builtin_memcpy(&half, w, sizeof half);
+    return __builtin_convertvector(half, sums);
+}
+
+/* One panel and `n` columns from `first` on; n is a constant wherever this is called, so that the sums are registers. */
+static inline __attribute__((always_inline)) void block(const product *p, long panel, long first, const int n) {
+    const _Float16 *w = p->w + panel * p->inner * ROWS;
+    const float *x = p->x + first;
+    sums sum[COLUMNS];
+    for (int c = 0; c < n; c++) sum[c] = (sums){0};
+    for (long i = 0; i < p->inner; i++, w += ROWS, x += p->columns) {
+        const sums weight = weights(w);
+        for (int c = 0; c < n; c++) sum[c] += weight * x[c];
+    }
+    const long begin = panel * ROWS, count = p->rows - begin < ROWS ? p->rows - begin : ROWS;
+    for (int c = 0; c < n; c++) {
+        if (p->round) sum[c] = __builtin_convertvector(__builtin_convertvector(sum[c], halves), sums);
+        float *y = p->y + begin * p->columns + first + c;
+        for (long r = 0; r < count; r++) y[r * p->columns] = sum[c][r];
+    }
+}
+
+/* One column: four sums, since one would wait for itself. */
+static void vector(const product *p, long panel) {
+    const _Float16 *w = p->w + panel * p->inner * ROWS;
+    sums sum[4] = {{0}, {0}, {0}, {0}};
+    long i = 0;
+    for (; i + 4 <= p->inner; i += 4)
+        for (int k = 0; k < 4; k++) sum[k] += weights(w + (i + k) * ROWS) * p->x[i + k];
+    for (; i < p->inner; i++) sum[0] += weights(w + i * ROWS) * p->x[i];
+    sums all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    if (p->round) all = __builtin_convertvector(__builtin_convertvector(all, halves), sums);
+    for (long r = 0; r < ROWS && panel * ROWS + r < p->rows; r++) p->y[panel * ROWS + r] = all[r];
+}
+
+static void panels(const product *p, long from, long to) {
+    for (long panel = from; panel < to; panel++) {
+        if (p->columns == 1) {
+            vector(p, panel);
+            continue;
+        }
+        long c = 0;
+        for (; c + 16 <= p->columns; c += 16) block(p, panel, c, 16);
+        for (; c + 4 <= p->columns; c += 4) block(p, panel, c, 4);
+        for (; c < p->columns; c++) block(p, panel, c, 1);
+    }
+}
+
+/* Helpers that stay: they look for work for a while, then sleep. One caller at a time has them. */
+static struct {
+    pthread_mutex_t taken, sleep;
+    pthread_cond_t wake;
+    atomic_long round, left;
+    long threads, sleeping;
+    product job;
+} pool = {.taken = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static void share(long part, long parts) {
+    const long all = (pool.job.rows + ROWS - 1) / ROWS;
+    panels(&pool.job, all * part / parts, all * (part + 1) / parts);
+}
+
+static void *helper(void *number) {
+    const long part = (long)(intptr_t)number;
+    for (long seen = 0;;) {
+        int spins = 0;
+        while (atomic_load_explicit(&pool.round, memory_order_acquire) == seen && spins < SPINS) {
+            spins++;
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        }
+        if (spins == SPINS) {
+            pthread_mutex_lock(&pool.sleep);
+            pool.sleeping++;
+            while (atomic_load(&pool.round) == seen) pthread_cond_wait(&pool.wake, &pool.sleep);
+            pool.sleeping--;
+            pthread_mutex_unlock(&pool.sleep);
+        }
+        seen = atomic_load_explicit(&pool.round, memory_order_acquire);
+        share(part, pool.threads);
+        atomic_fetch_sub_explicit(&pool.left, 1, memory_order_release);
+    }
+    return 0;
+}
+
+static void grow(long threads) {
+    for (; pool.threads < threads; pool.threads++) {
+        pthread_t thread;
+        if (pool.threads && pthread_create(&thread, 0, helper, (void *)(intptr_t)pool.threads)) return;
+    }
+}
+
+/* `threads` is the same in every call that asks for more than one. */
+void nw_product(const void *w, const float *x, float *y, long rows, long inner, long columns, int round, long threads) {
+    const product job = {w, x, y, rows, inner, columns, round};
+    const long all = (rows + ROWS - 1) / ROWS;
+    if (threads < 2 || rows * inner * columns < LEAST_WORK || pthread_mutex_trylock(&pool.taken)) {
+        panels(&job, 0, all);
+        return;
+    }
+    if (pool.threads < threads) grow(threads < MOST_THREADS ? threads : MOST_THREADS);
+    pool.job = job;
+    atomic_store(&pool.left, pool.threads - 1);
+    pthread_mutex_lock(&pool.sleep);
+    atomic_fetch_add(&pool.round, 1);
+    if (pool.sleeping) pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.sleep);
+    share(0, pool.threads);
+    while (atomic_load_explicit(&pool.left, memory_order_acquire)) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    pthread_mutex_unlock(&pool.taken);
+}
