@@ -26,7 +26,7 @@ def eliminate(function: Function) -> Function:
             replaced[name] = source
         else:
             maker = makers.get(source)
-            if maker is None or len(maker.results) != 1 or source in outputs or source in renamed or maker.op == "const":
+            if maker is None or len(maker.results) != 1 or maker.op == "const" or {source} & (outputs | renamed.keys()):
                 continue
             renamed[source] = name
         dropped.add(name)

@@ -27,8 +27,8 @@ def null_weights(sight: Sight) -> Found:
         yield "weights", "null"
 
 
-@rule("R19", "runtime", SLOW, "every call costs a fixed time, one call at a time", "fuse deeper graphs into one program",
-      ORION, by_host=True)
+@rule("R19", "runtime", SLOW, "every call costs a fixed time, one call at a time",
+      "fuse deeper graphs into one program", ORION, by_host=True)
 def dispatch(sight: Sight) -> Found:
     fixed = sight.profile.latency.dispatch_ms
     whole = latency_ms(sight.function, sight.profile)

@@ -24,20 +24,21 @@ def _unequal(what: str, sizes: dict[str, int]) -> Found:
 @rule("R2", "runtime", EVALUATE, "all outputs need surfaces of one size (status 0x1d)",
       "allocate every output at the largest size", ORION, by_host=True)
 def unequal_outputs(sight: Sight) -> Found:
-    return _unequal("outputs", _sizes(sight.outputs, sight.surfaces and sight.surfaces.outputs))
+    return _unequal("outputs", _sizes(sight.outputs, sight.surfaces.outputs if sight.surfaces else None))
 
 
 @rule("R12", "runtime", EVALUATE, "all inputs need surfaces of one size (status 0x1d)",
       "allocate every input at the largest size, write packed (R14)", ORION, by_host=True)
 def unequal_inputs(sight: Sight) -> Found:
-    return _unequal("inputs", _sizes(sight.function.inputs, sight.surfaces and sight.surfaces.inputs))
+    return _unequal("inputs", _sizes(sight.function.inputs, sight.surfaces.inputs if sight.surfaces else None))
 
 
 @rule("R4", "runtime", EVALUATE, f"surfaces below {LEAST:,} bytes are refused (status 0x1d)",
       f"allocate at least {LEAST:,} bytes, write packed (R14)", ORION, by_host=True)
 def small(sight: Sight) -> Found:
     given = sight.surfaces
-    sizes = {**_sizes(sight.function.inputs, given and given.inputs), **_sizes(sight.outputs, given and given.outputs)}
+    sizes = _sizes(sight.function.inputs, given.inputs if given else None)
+    sizes |= _sizes(sight.outputs, given.outputs if given else None)
     for name, size in sizes.items():
         if size < LEAST:
             yield name, f"{size:,} bytes, the least is {LEAST:,}"
