@@ -10,7 +10,7 @@ from .profile import AneProfile
 
 
 def flops(statement: Statement, types: dict[str, TensorType]) -> int:
-    """Floating-point operations: two a multiply-accumulate of `conv`, `linear` and `matmul`, one an element elsewhere."""
+    """Floating-point operations: two a multiply-accumulate in `conv`, `linear`, `matmul`, one an element elsewhere."""
     out = statement.results[0].type
     args = {key: types[a] for key, a in statement.args if isinstance(a, str) and a in types}
     if statement.op in ("conv", "linear") and "weight" in args:
@@ -25,7 +25,7 @@ def flops(statement: Statement, types: dict[str, TensorType]) -> int:
 
 
 def latency_ms(function: Function, profile: AneProfile) -> float:
-    """Modelled milliseconds of one evaluation: dispatch + max(FLOPs / peak, bytes / bandwidth), more beyond the SRAM."""
+    """Modelled milliseconds of one call: dispatch + max(FLOPs / peak, bytes / bandwidth), more beyond the SRAM."""
     types = function.types()
     work = sum(flops(s, types) for s in function.statements)
     ends = [v.type.bytes for v in function.inputs] + [types[o].bytes for o in function.outputs if o in types]

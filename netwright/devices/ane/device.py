@@ -22,8 +22,8 @@ from ..manifest import MANIFEST, entries_from, entries_json
 from . import profile as profiles
 from .cost import flops, latency_ms
 from .files import TEXT
-from .lower import Lowered, lower, simplified
-from .mil import to_text
+from .lower import Lowered, Port, lower, simplified
+from .mil import Function, to_text
 from .passes import optimise, sram
 from .profile import AneProfile
 from .rules import RULES, Sight, findings
@@ -31,7 +31,6 @@ from .simulator import Kernel, Simulator
 from .simulator.kernel import written
 
 REPORT = "report.txt"
-GRAPH = "graph"
 
 
 def _forms(subject: Subject) -> list[Violation]:
@@ -59,7 +58,7 @@ class Ane(Device):
         super().__init__(name, Limits(dtypes=("float16", "float32")))
 
     def lower(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
-        """The network with known values computed and batch norm folded. Raises UserError naming an op without a form."""
+        """Known values computed, batch norm folded. Raises UserError naming an op without a form on the engine."""
         return simplified(graph, self.profile)
 
     def program(self, graph: Graph) -> Lowered:
@@ -82,7 +81,7 @@ class Ane(Device):
         return [*found, *([Violation("N3", graph.name, late, "a smaller network, or a larger limit")] if late else [])]
 
     def _cost(self, lowered: Graph, options: Mapping[str, Any] | None = None) -> Profile:
-        return modelled(self.program(lowered), self.profile, lowered.macs)
+        return modelled(self.program(lowered).program.function(), self.profile, lowered.macs)
 
     def compile(
         self,
@@ -111,8 +110,7 @@ class Ane(Device):
                 write_text(place / TEXT, to_text(made[entry].program))
                 written(made[entry].weights, place)
                 write_text(place / REPORT, report(made[entry], self.profile))
-                (place / GRAPH).mkdir(exist_ok=True)
-                save(g, place / GRAPH)
+                save(g, place)
                 if (options or {}).get("package"):
                     from .package import write_package
 
@@ -126,6 +124,10 @@ class Ane(Device):
                 "latency_ms": self.limits.latency_ms,
                 "folders": {entry: "." if alone else entry for entry in given},
                 "entries": entries_json(given),
+                "ports": {
+                    entry: {"inputs": [p.to_json() for p in m.inputs], "outputs": [p.to_json() for p in m.outputs]}
+                    for entry, m in made.items()
+                },
             }
             write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
         except OSError as error:
@@ -140,9 +142,8 @@ def lowered(graph: Graph, profile: AneProfile) -> Lowered:
     return replace(made, program=program)
 
 
-def modelled(made: Lowered, profile: AneProfile, macs: int) -> Profile:
+def modelled(function: Function, profile: AneProfile, macs: int) -> Profile:
     """What one call takes; everything in it is modelled."""
-    function = made.program.function()
     types = function.types()
     layers = tuple(
         LayerCost(s.name, s.op, s.results[0].type.shape, flops(s, types) // 2, 0.0, 0.0,
@@ -184,31 +185,37 @@ class AneProgram:
             self.program = str(manifest["program"])
             self.limits = Limits(latency_ms=manifest["latency_ms"])
             self.simulator = Simulator(profiles.load(str(manifest["profile"])))
-            self._folders = {entry: self.folder / place for entry, place in manifest["folders"].items()}
+            self._folders = {entry: self.folder / manifest["folders"][entry] for entry in self.entries}
+            self._ports = {
+                entry: [[Port.from_json(p) for p in ports[side]] for side in ("inputs", "outputs")]
+                for entry, ports in manifest["ports"].items()
+            }
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder}: not a compiled program: {error}") from None
         self._graphs: dict[str, Graph] = {}
         self._kernels: dict[str, Kernel] = {}
+
+    @property
+    def report(self) -> str:
+        """The rules that were kept, and how, entry by entry."""
+        found = []
+        for entry, place in self._folders.items():
+            path = place / REPORT
+            head = f"entry {entry}\n" if len(self._folders) > 1 else ""
+            found.append(head + path.read_text(encoding="utf-8") if path.is_file() else "")
+        return "\n".join(found)
 
     def kernel(self, entry: str = "infer") -> Kernel:
         """The program of an entry, compiled and loaded when first asked for. Raises UserError for an unknown one."""
         if entry not in self.entries:
             raise UserError(f"the program has no entry {entry!r} (it has {', '.join(self.entries)})")
         if entry not in self._kernels:
-            made = lowered(self._graph(entry), self.simulator.profile)
-            place = self._folders[entry]
-            try:
-                text = (place / TEXT).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"{place / TEXT}: {error}") from None
-            if text != to_text(made.program):
-                raise UserError(f"{place / TEXT}: was changed since it was compiled; run it with `netwright mil run`")
-            self._kernels[entry] = Kernel(self.simulator, made)
+            self._kernels[entry] = Kernel.read(self.simulator, self._folders[entry], *self._ports[entry])
         return self._kernels[entry]
 
     def _graph(self, entry: str) -> Graph:
         if entry not in self._graphs:
-            self._graphs[entry] = load(self._folders[entry] / GRAPH)
+            self._graphs[entry] = load(self._folders[entry])
         return self._graphs[entry]
 
     def run(self, *inputs: Any, entry: str = "infer", stream: bool = False) -> tuple[np.ndarray, ...]:
@@ -263,12 +270,12 @@ class AneProgram:
             if mine:
                 kernel = self.kernel(entry)
                 self._graphs[entry] = graph.with_store(Store({**held, **mine}))
-                kernel.update(lowered(self._graphs[entry], self.simulator.profile))
+                kernel.update_from(lowered(self._graphs[entry], self.simulator.profile))
 
     def profile(self, *inputs: Any, entry: str = "infer") -> Profile:
         """Modelled: the engine is simulated, and simulators do not tell time."""
-        kernel = self.kernel(entry)
-        return modelled(kernel.lowered, self.simulator.profile, self._graph(entry).macs)
+        function = self.kernel(entry).program.function()
+        return modelled(function, self.simulator.profile, self._graph(entry).macs)
 
 
 __all__ = ["Ane", "AneProgram", "lowered", "modelled", "report"]

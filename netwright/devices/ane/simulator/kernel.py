@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy as np
 from netwright.errors import UserError
 
 from ..execute import prepare
-from ..lower import Lowered, Weight
-from ..mil import Variable, to_text
+from ..files import TEXT
+from ..lower import Lowered, Port, Weight
+from ..mil import BlobFile, Program, Variable, parse, to_text
 from ..passes.uniform import allocation
 from ..weights import MODEL_PATH
 from ..weights import write as write_weights
-from .machine import OK, Handle, Simulator
+from .machine import OK, Handle, Simulator, put
 from .surface import Surface
 
 
@@ -38,38 +39,75 @@ def written(weights: Sequence[Weight], folder: Path) -> list[str]:
     return list(files)
 
 
+def named_files(program: Program) -> list[str]:
+    """Paths below `@model_path` of the weight files that a program refers to. Raises UserError for one elsewhere."""
+    found: dict[str, None] = {}
+    for function in program.functions:
+        for statement in function.statements:
+            for _, value in statement.attributes:
+                if isinstance(value, BlobFile):
+                    inside = PurePosixPath(value.path.removeprefix(MODEL_PATH))
+                    if not value.path.startswith(MODEL_PATH) or inside.is_absolute() or ".." in inside.parts:
+                        raise UserError(f"{value.path!r} is no weight file of a program")
+                    found[str(inside)] = None
+    return list(found)
+
+
 class Kernel:
-    """A lowered program on a simulator.
+    """A program on a simulator, with the ports that say how a Graph's arrays go in and out.
 
     Attributes:
         updates: what each `update` came to: `reload`, or `recompile` where the probe saw the old weights.
         latency_ms_modelled: of the last call.
     """
 
-    def __init__(self, simulator: Simulator, lowered: Lowered) -> None:
-        self.simulator, self.lowered = simulator, lowered
+    def __init__(
+        self, simulator: Simulator, text: bytes, weights: Mapping[str, bytes | Path], inputs: Sequence[Port],
+        outputs: Sequence[Port],
+    ) -> None:
+        self.simulator, self.inputs, self.outputs = simulator, tuple(inputs), tuple(outputs)
         self.updates: list[str] = []
         self.latency_ms_modelled = 0.0
-        self._text = to_text(lowered.program).encode()
-        self._handle = self._compiled(weight_files(lowered.weights))
-        function = lowered.program.function()
+        self.program = parse(text, TEXT)
+        self._text = text
+        self._handle = self._compiled(weights)
+        function = self.program.function()
         types = function.types()
         self._inputs = sorted(function.inputs, key=lambda v: v.name)  # R13
         self._outputs = sorted(function.outputs)  # R3
+        self._check_ports({v.name for v in function.inputs}, set(function.outputs))
         size_in = allocation(self._inputs)  # R12, R4
         size_out = allocation(Variable(o, types[o]) for o in self._outputs)  # R2, R4
         self._in = {v.name: Surface(size_in) for v in self._inputs}
         self._out = {name: Surface(size_out) for name in self._outputs}
+
+    @classmethod
+    def of(cls, simulator: Simulator, lowered: Lowered) -> Kernel:
+        """The kernel of a program that was just lowered."""
+        text = to_text(lowered.program).encode()
+        return cls(simulator, text, weight_files(lowered.weights), lowered.inputs, lowered.outputs)
+
+    @classmethod
+    def read(cls, simulator: Simulator, folder: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> Kernel:
+        """The kernel of the text and weight files in a folder. Raises UserError, naming the file."""
+        try:
+            text = (folder / TEXT).read_bytes()
+        except OSError as error:
+            raise UserError(f"{folder / TEXT}: {error.strerror or error}") from None
+        paths = named_files(parse(text, str(folder / TEXT)))
+        missing = next((folder / p for p in paths if not (folder / p).is_file()), None)
+        if missing is not None:
+            raise UserError(f"{missing}: no such weight file")
+        return cls(simulator, text, {p: folder / p for p in paths}, inputs, outputs)
 
     def run(self, *arrays: Any) -> tuple[np.ndarray, ...]:
         """The Graph's inputs, in its order and layout, to its outputs, as float32 [graph shape].
 
         Raises UserError for another number or shape of inputs, and for a status that is not OK.
         """
-        ports = self.lowered.inputs
-        if len(arrays) != len(ports):
-            raise UserError(f"the program takes {len(ports)} inputs, given: {len(arrays)}")
-        for port, array in zip(ports, arrays):
+        if len(arrays) != len(self.inputs):
+            raise UserError(f"the program takes {len(self.inputs)} inputs, given: {len(arrays)}")
+        for port, array in zip(self.inputs, arrays):
             given = np.asarray(array)
             if given.shape != port.graph.shape:
                 raise UserError(f"input {port.name} is {list(port.graph.shape)}, given {list(given.shape)}")
@@ -81,54 +119,59 @@ class Kernel:
         if status != OK:
             raise UserError(f"the engine refuses the surfaces (status 0x{status:x}): {self.simulator.log[-1:]}")
         return tuple(
-            port.outwards(self._out[port.variable].read(port.type)).astype(np.float32) for port in self.lowered.outputs
+            port.outwards(self._out[port.variable].read(port.type)).astype(np.float32) for port in self.outputs
         )
 
-    def update(self, lowered: Lowered) -> str:
-        """New weights of the same program: reload, prove by a probe that they are used, else compile again.
+    def update(self, weights: Mapping[str, bytes | Path]) -> str:
+        """New weight files: reload, prove by a probe that they are used, else compile again.
 
         The probe is an input of random numbers, whose outputs must be, to the bit, those of the new weights. Returns
-        `reload` or `recompile`. Raises UserError for another program, and where the compile budget is spent.
+        `reload` or `recompile`. Raises UserError where the compile budget is spent.
         """
-        if to_text(lowered.program).encode() != self._text:
-            raise UserError("another program: only weights can be updated")
-        files = weight_files(lowered.weights)
-        self.lowered = lowered
-        self.simulator.reload(self._handle, files)
+        self.simulator.reload(self._handle, weights)
         done = "reload"
-        if not self._probe(files):
+        if not self._proved(weights):
             self.simulator.log.append("the probe saw the old weights after a reload: compiled again")
             self.simulator.delete(self._handle)
-            self._handle = self._compiled(files)
+            self._handle = self._compiled(weights)
             done = "recompile"
-            if not self._probe(files):
+            if not self._proved(weights):
                 raise UserError("the new weights are not used, even after compiling again")
         self.updates.append(done)
         return done
+
+    def update_from(self, lowered: Lowered) -> str:
+        """The same with the weights of a program lowered anew. Raises UserError where it is another program."""
+        if to_text(lowered.program).encode() != self._text:
+            raise UserError("another program: only weights can be updated")
+        return self.update(weight_files(lowered.weights))
 
     def close(self) -> None:
         """Unloads the program and removes what it has on disk."""
         self.simulator.delete(self._handle)
 
-    def _compiled(self, files: dict[str, bytes]) -> Handle:
-        handle = self.simulator.compile(self._text, files)
+    def _check_ports(self, inputs: set[str], outputs: set[str]) -> None:
+        if {p.variable for p in self.inputs} != inputs or not {p.variable for p in self.outputs} <= outputs:
+            raise UserError("the program has other inputs and outputs than its manifest says")
+
+    def _compiled(self, weights: Mapping[str, bytes | Path]) -> Handle:
+        handle = self.simulator.compile(self._text, weights)
         self.simulator.load(handle)
         return handle
 
-    def _probe(self, files: dict[str, bytes]) -> bool:
+    def _proved(self, weights: Mapping[str, bytes | Path]) -> bool:
         rng = np.random.default_rng(len(self.updates))
-        arrays = [rng.standard_normal(p.graph.shape).astype(np.float32) for p in self.lowered.inputs]
+        arrays = [rng.standard_normal(p.graph.shape).astype(np.float32) for p in self.inputs]
         with TemporaryDirectory(prefix="netwright-ane-") as place:
-            for path, data in files.items():
-                (Path(place) / path).parent.mkdir(parents=True, exist_ok=True)
-                (Path(place) / path).write_bytes(data)
-            ready = prepare(self.lowered.program, place, self.simulator.profile.numerics)
-            wanted = ready.run({p.variable: p.inwards(a) for p, a in zip(self.lowered.inputs, arrays)})
+            for path, data in weights.items():
+                put(Path(place) / path, data)
+            ready = prepare(self.program, place, self.simulator.profile.numerics)
+            wanted = ready.run({p.variable: p.inwards(a) for p, a in zip(self.inputs, arrays)})
         got = self.run(*arrays)
         return all(
             port.outwards(wanted[port.variable]).astype(np.float32).tobytes() == y.tobytes()
-            for port, y in zip(self.lowered.outputs, got)
+            for port, y in zip(self.outputs, got)
         )
 
 
-__all__ = ["Kernel", "weight_files", "written"]
+__all__ = ["Kernel", "named_files", "weight_files", "written"]
