@@ -97,6 +97,14 @@ class AneProfile:
         """Whether the rule is to be kept: it holds, or nobody knows."""
         return rule not in self.rules or self.rules[rule].state != "does not hold"
 
+    def state(self, rule: str) -> str:
+        """One of `STATES`."""
+        return self.rules[rule].state if rule in self.rules else "unknown"
+
+    def breaks(self, rule: str) -> bool:
+        """Whether breaking the rule has its consequence there: it holds for sure."""
+        return self.state(rule) == "holds"
+
     def allows(self, op: str) -> bool:
         """Whether the op compiles: R1 and R10 decide over `concat` and `gelu`."""
         return not self.holds({"concat": "R1", "gelu": "R10"}[op]) if op in ("concat", "gelu") else op in self.ops

@@ -119,8 +119,8 @@ def rope(lowering: Lowering, node: Node) -> None:
         ("turn", heads, width), groups=heads,
     )
     lowering.note("R1", node.name, "halves exchanged by a convolution with 0, 1 and -1")
-    parts = []
-    for what, part, table in (("cos", given, cosine), ("sin", lowering.reshape(turned, (1, heads, width, length)), sine)):
+    parts, around = [], lowering.reshape(turned, (1, heads, width, length))
+    for what, part, table in (("cos", given, cosine), ("sin", around, sine)):
         name = lowering.write.weight(table.name, (1, 1, width, length), _table(lowering, table), (table, "rope"))
         parts.append(lowering.write.op("mul", f"{node.name}_{what}", x=part, y=name))
     made = lowering.write.op("add", node.name, x=parts[0], y=parts[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from netwright.graph import Node
 
 from .layout import framed, permuted

@@ -12,39 +12,16 @@ import numpy as np
 from netwright.compile import batchnorm, constants
 from netwright.errors import UserError
 from netwright.graph import Composite, Graph, Node, Value, expand_all, live
-from netwright.graph.types import FLOATS, Type
+from netwright.graph.types import FLOATS
 
 from ..mil import Function, Program, TensorType, Variable
 from ..profile import AneProfile
 from .layout import Held, framed, permutation, permuted, places, significant
+from .port import Port
 from .registry import LOWER
 from .writer import Read, Weight, Writer
 
 OPSET = "ios18"
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or output: what the Graph calls it, what the program calls it, and how one is laid out as the other.
-
-    Attributes:
-        order: the Graph's axes in memory order; the host transposes to it, then reshapes to `type.shape`.
-    """
-
-    name: str
-    variable: str
-    graph: Type
-    order: tuple[int, ...]
-    type: TensorType
-
-    def inwards(self, array: np.ndarray) -> np.ndarray:
-        """The Graph's array [graph.shape] as the program takes it [type.shape], element type unchanged."""
-        return np.ascontiguousarray(array.transpose(self.order)).reshape(self.type.shape)
-
-    def outwards(self, array: np.ndarray) -> np.ndarray:
-        """Inverse of `inwards`."""
-        back = np.argsort(self.order) if self.order else ()
-        return np.ascontiguousarray(array.reshape(permuted(self.graph.shape, self.order)).transpose(tuple(back)))
 
 
 @dataclass(frozen=True)
@@ -210,7 +187,7 @@ class Lowering:
         ports = []
         for value, name in zip(self.graph.inputs, self._names(self.graph.inputs, "x", "R13"), strict=True):
             order = self._entry_order(value)
-            type = TensorType(self.io, framed(permuted(value.shape, order)))
+            type = TensorType(self.io, _end_shape(value.shape, order))
             self.write.declare(name, type)
             ports.append(Port(value.name, name, value.type, order, type))
         for value, port in zip(self.graph.inputs, ports):
@@ -224,7 +201,7 @@ class Lowering:
         ports = []
         for value, name in zip(self.graph.outputs, self._result_names, strict=True):
             held = self.held(value)
-            shape = framed(permuted(value.shape, held.order))
+            shape = _end_shape(value.shape, held.order)
             inner = self.reshape(held.name, shape)
             made = self._ended(inner, name)
             ports.append(Port(value.name, made, value.type, held.order, self.write.types[made]))
@@ -269,6 +246,12 @@ class Lowering:
 
 
 _SPATIAL = {"conv", "conv_transpose", "max_pool", "average_pool", "batch_norm", "global_average_pool"}
+
+
+def _end_shape(shape: tuple[int, ...], order: tuple[int, ...]) -> tuple[int, ...]:
+    """The MIL shape of an input or output; an image keeps its own, also where it has one channel."""
+    sizes = permuted(shape, order)
+    return sizes if len(sizes) == 4 and order == (0, 1, 2, 3) else framed(sizes)
 
 
 def _padded(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:

@@ -39,7 +39,9 @@ def transpose(lowering: Lowering, node: Node) -> None:
     lowering.bind(node.output, held.name, tuple(op.permutation.index(a) for a in held.order), held.shape)
 
 
-def _sliced(lowering: Lowering, name: str, x: Value, result: Value, starts: dict[int, int], steps: dict[int, int]) -> None:
+def _sliced(
+    lowering: Lowering, name: str, x: Value, result: Value, starts: dict[int, int], steps: dict[int, int]
+) -> None:
     held = lowering.held(x)
     begin, end, stride = [0] * len(held.shape), list(held.shape), [1] * len(held.shape)
     for axis, start in starts.items():

@@ -78,7 +78,7 @@ class Writer:
         held = float(np.clip(value, -FP16_MAX, FP16_MAX))
         if held != value:
             self.clamped.append(f"{value:g}")
-        return self._constant("k", Constant.of(np.float32(held), "fp16"))
+        return self._constant("k", Constant.of(float(np.float32(held)), "fp16"))
 
     def weight(self, name: str, shape: tuple[int, ...], read: Read, key: Any = None) -> str:
         """A constant fp16 [shape] in a weight file; one with a `key` that was met before is used again."""
