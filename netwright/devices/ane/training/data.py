@@ -11,15 +11,9 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.models.reading import read_bytes
-from netwright.models.tokenizers import ByteLevel, Tokenizer
-from netwright.models.tokenizers.byte_level import spelled_bytes
+from netwright.models.tokenizers import Tokenizer
 
 _PIECE = 1 << 20
-
-
-def bytes_tokenizer() -> ByteLevel:
-    """The tokenizer of a fresh network: 256 tokens, token i is byte i."""
-    return ByteLevel(spelled_bytes(), [])
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,10 @@ def _mapped(place: Path, dtype: np.dtype, vocabulary: int) -> Tokens:
 def _write(place: Path, data: bytes) -> None:
     beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        beside.write_bytes(data)
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+        try:
+            beside.write_bytes(data)
+            os.replace(beside, place)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {place}: {error.strerror or error}") from None

@@ -92,7 +92,7 @@ class Trainer:
                             f"{network.config.context}")
         self.network, self.weights, self.tokens, self.recipe = network, weights, tokens, recipe
         self.optimiser = AdamW(decay=recipe.decay)
-        self.schedule = Schedule(recipe.rate, recipe.steps, min(recipe.warmup, recipe.steps))
+        self.schedule = Schedule(recipe.rate, recipe.steps, recipe.warmup)
         self.scale = LossScale(recipe.loss_scale or 1024.0, dynamic=not recipe.loss_scale)
         self.step = 0
         self._proved: int | None = None
