@@ -30,7 +30,7 @@ def write(path: Path, trainer: Trainer, kind: str) -> None:
 
     adam = trainer.optimiser
     header = {
-        "magic": MAGIC, "version": VERSION, "kind": kind, "config": asdict(trainer.network.config),
+        "magic": MAGIC, "version": VERSION, "kind": kind, "network": trainer.about,
         "recipe": asdict(trainer.recipe), "data": trainer.tokens.digest, **trainer.state(),
     }  # fmt: skip
     groups = (("weights", trainer.weights), ("m", adam.m), ("v", adam.v))
@@ -74,7 +74,7 @@ def restore(path: Path, trainer: Trainer, kind: str) -> None:
     header, tensors = read(path)
     if header.get("kind") != kind:
         raise UserError(f"{path}: a checkpoint of {header.get('kind')}, expected one of {kind}")
-    _same(path, "network", header.get("config"), asdict(trainer.network.config), ())
+    _same(path, "network", header.get("network"), trainer.about, ())
     _same(path, "recipe", header.get("recipe"), asdict(trainer.recipe), ("steps",))
     if header.get("data") != trainer.tokens.digest:
         raise UserError(f"{path}: it was trained on another text")

@@ -37,6 +37,15 @@ class Tokens:
         return offset + length * int(rng.permutation(count)[place])
 
 
+def check(tokens: Tokens, length: int, context: int) -> None:
+    """Raise UserError where windows of `length` tokens overflow the network's context, or the text is shorter."""
+    if length > context:
+        raise UserError(f"a window of {length} tokens overflows the network's context of {context}")
+    if len(tokens.numbers) < length + 1:
+        raise UserError(f"{len(tokens.numbers)} tokens are too few: a window of {length} and the token after it "
+                        f"need {length + 1}")
+
+
 def unigram_entropy(tokens: Tokens, vocabulary: int) -> float:
     """Nats a token of the best guess that knows only how frequent each token is."""
     share = np.bincount(tokens.numbers, minlength=vocabulary) / len(tokens.numbers)

@@ -21,19 +21,20 @@ class Network:
     """Loss and gradients of windows of `length` tokens.
 
     `store` has the float32 weights; the programs have them as fp16, as of the last `reload`. With `change` (adapters)
-    the weights are fixed and gradients are those of the adapters, called `layers.I.<input>`.
+    the weights are fixed and gradients are those of the adapters, called `layers.I.<input>`. Without `backwards` there
+    are no backward programs, and no gradients.
     """
 
     def __init__(
-        self, config: llama.Config, store: Store, length: int, engine: Engine, change: Change | None = None
-    ) -> None:
+        self, config: llama.Config, store: Store, length: int, engine: Engine, change: Change | None = None,
+        backwards: bool = True,
+    ) -> None:  # fmt: skip
         self.config, self.store, self.length, self.engine = config, store, length, engine
         self.trains_weights = change is None
         self.blocks = blocks(config, length, store, change)
-        engine.reserve(2 * len(self.blocks))
-        self._programs: list[tuple[Loaded, Loaded]] = [
-            (engine.program(b.forward), engine.program(b.backward)) for b in self.blocks
-        ]
+        engine.reserve((2 if backwards else 1) * len(self.blocks))
+        self._forwards = [engine.program(b.forward) for b in self.blocks]
+        self._backwards = [engine.program(b.backward) for b in self.blocks] if backwards else []
 
     @property
     def adapters(self) -> dict[str, tuple[int, ...]]:
@@ -44,9 +45,8 @@ class Network:
 
     def reload(self, prove: bool = False) -> None:
         """Every program takes the weights as they are now. No compile."""
-        for pair in self._programs:
-            for program in pair:
-                program.reload(prove)
+        for program in (*self._forwards, *self._backwards):
+            program.reload(prove)
 
     def loss(self, tokens: np.ndarray, targets: np.ndarray, adapters: Mapping[str, np.ndarray] | None = None) -> float:
         """Mean cross-entropy (nats a token) of tokens and targets int64 [S]."""
@@ -72,7 +72,7 @@ class Network:
         if self.trains_weights:
             _add(grads, head, dlogits.T @ n)
             _add(grads, "norm.weight", dscale)
-        for block, (_, backward), x in zip(self.blocks[::-1], self._programs[::-1], saved[::-1]):
+        for block, backward, x in zip(self.blocks[::-1], self._backwards[::-1], saved[::-1], strict=True):
             dx = self._backward(block, backward, x, dx, grads, adapters)
         if self.trains_weights:
             table = np.zeros_like(self.store["embed.weight"])
@@ -83,7 +83,7 @@ class Network:
     def _forward(self, tokens: np.ndarray, adapters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
         x = self.store["embed.weight"][tokens]
         saved = []
-        for block, (forward, _) in zip(self.blocks, self._programs):
+        for block, forward in zip(self.blocks, self._forwards):
             saved.append(x)
             (x,) = forward.run(*_given(block, adapters), x)
         return x, saved

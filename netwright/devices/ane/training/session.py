@@ -19,7 +19,7 @@ from netwright.models.writing import bytes_tokenizer, save
 
 from ..profile import AneProfile
 from . import checkpoint
-from .data import Tokens, prepare, unigram_entropy
+from .data import Tokens, check, prepare, unigram_entropy
 from .engine import Engine
 from .guard import Guard
 from .network import Network
@@ -84,6 +84,7 @@ def train(
     place = opened(Path(folder), resume)
     model = trainable(model)
     tokens = tokens_of(model, data, place)
+    check(tokens, recipe.length, model.config.context)
     network = Network(model.config, model.store, recipe.length, Engine(profile, Guard()))
     weights = {name: model.store[name] for name in llama.parameters(model.config)}
     trainer = Trainer(network, weights, tokens, recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -78,22 +79,17 @@ class Trainer:
     """Trains `weights` (arrays changed in place: the network's, or its adapters) on the windows of `tokens`.
 
     Everything that decides the next step is in the weights, the moments, `step` and the loss scale: data order follows
-    from the seed and the step.
+    from the seed and the step. `about` is what else a checkpoint must agree in.
     """
 
-    def __init__(self, network: Network, weights: Arrays, tokens: Tokens, recipe: Recipe) -> None:
-        if len(tokens.numbers) < recipe.length + 1:
-            raise UserError(
-                f"{len(tokens.numbers)} tokens are too few: a window of {recipe.length} and the token after it "
-                f"need {recipe.length + 1}"
-            )
-        if recipe.length > network.config.context:
-            raise UserError(f"a window of {recipe.length} tokens overflows the network's context of "
-                            f"{network.config.context}")
+    def __init__(
+        self, network: Network, weights: Arrays, tokens: Tokens, recipe: Recipe, about: dict[str, Any] | None = None
+    ) -> None:
         self.network, self.weights, self.tokens, self.recipe = network, weights, tokens, recipe
         self.optimiser = AdamW(decay=recipe.decay)
         self.schedule = Schedule(recipe.rate, recipe.steps, recipe.warmup)
         self.scale = LossScale(recipe.loss_scale or 1024.0, dynamic=not recipe.loss_scale)
+        self.about = {**asdict(network.config), **(about or {})}
         self.step = 0
         self._proved: int | None = None
 
@@ -136,7 +132,7 @@ class Trainer:
             if due:
                 self._proved = self.step
 
-    def state(self) -> dict[str, object]:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint must hold beside the arrays."""
         return {"step": self.step, "updates": self.optimiser.step, "scale": self.scale.state(),
                 "guard": asdict(self.network.engine.guard)}
