@@ -20,7 +20,7 @@ netwright lora merge --model run/model --adapter verses/adapter -o merged/
 
 
 def command(
-    action: Annotated[str, typer.Argument(help="train, swap (several on one set of programs), or merge (into weights).")],
+    action: Annotated[str, typer.Argument(help="train, swap (several in turn, no compile), or merge (into weights).")],
     data: Annotated[str | None, typer.Argument(help="train, swap: a text file (.gz too), or a .bin of tokens.")] = None,
     model: Annotated[str | None, typer.Option(help="The network: a .bin, .gguf or folder.")] = None,
     adapter: Annotated[list[str] | None, typer.Option(help="swap, merge: an adapter's folder. Repeatable.")] = None,
@@ -42,7 +42,7 @@ def command(
     csv: Annotated[str | None, typer.Option(help="train: the log of steps, if not steps.csv in the folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Low-rank adapters of a language model on the Apple Neural Engine: inputs of its programs, swapped without compiling."""
+    """Low-rank adapters of a language model on the Apple Neural Engine: trained, swapped without compiling, merged."""
     from netwright.devices.ane.training import Recipe, profile_of
     from netwright.devices.ane.training.adapters import Settings
     from netwright.devices.ane.training.lora import train_adapter
@@ -93,8 +93,8 @@ def _swap(model: Any, data: str, folders: list[str], profile: Any, length: int, 
         printing.as_json({"model": model.name, "data": data, "profile": profile.name, "swaps": rows})
         return
     shown = [(r["adapter"], f"{r['loss']:.4f}", r["compiles"], f"{r['ms']:,.1f}") for r in rows]
-    printing.table(f"{model.name} under {profile.name}", ("adapter", "loss", "compiles so far", "first window, ms"), shown,
-                   right=(1, 2, 3))
+    columns = ("adapter", "loss", "compiles so far", "first window, ms")
+    printing.table(f"{model.name} under {profile.name}", columns, shown, right=(1, 2, 3))
 
 
 def _merge(model: Any, folders: list[str], out: str | None, as_json: bool) -> None:

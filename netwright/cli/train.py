@@ -20,7 +20,9 @@ netwright train --on ane:m4max-orion story.txt --config dim=192,layers=4,heads=6
 
 def command(
     data: Annotated[str, typer.Argument(help="A text file (.gz too), or a flat .bin of token numbers.")],
-    on: Annotated[str, typer.Option(help="Where the layers run: ane, or ane:PROFILE (see `netwright devices`).")] = "ane",
+    on: Annotated[
+        str, typer.Option(help="Where the layers run: ane, or ane:PROFILE; ane is ane:m4max-orion here.")
+    ] = "ane",
     model: Annotated[str | None, typer.Option(help="Start from this network: a .bin, .gguf or folder.")] = None,
     config: Annotated[str | None, typer.Option(help="Or from a fresh one: dim=..,layers=..,heads=..,hidden=..")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="The tokenizer's file or folder, if elsewhere.")] = None,
@@ -70,13 +72,14 @@ def show(found: dict[str, Any]) -> None:
     said = [f"{found['steps']} steps ({found['updates']} updates) under {found['profile']}"]
     if found["loss_last"] is not None:
         said += [
-            f"loss {found['loss_first']:.4f} at first, {found['loss_last']:.4f} at last; knowing only how frequent each "
-            f"token is: {found['unigram_entropy']:.4f}",
+            f"loss {found['loss_first']:.4f} at first, {found['loss_last']:.4f} at last; "
+            f"{found['unigram_entropy']:.4f} for knowing only how frequent each token is",
             f"{found['ms_a_step']:,.0f} ms a step on this machine, the engine simulated",
         ]
     said += [
         f"{found['compiles']} programs compiled, none of them twice",
-        f"clamped or not a number: {clamps}; {found['skipped_steps']} steps left out; loss scale {found['loss_scale']:g}",
+        f"clamped or not a number: {clamps}",
+        f"{found['skipped_steps']} steps left out for that; loss scale {found['loss_scale']:g}",
         f"written to {found['out']}",
     ]
     for line in said:

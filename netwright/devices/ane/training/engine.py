@@ -67,6 +67,6 @@ class Loaded:
         if self._kernel.update(files, prove) != "reload":
             name = self._engine.profile.name
             raise UserError(
-                f"{self.name}: under the profile {name} a reload leaves the old weights in place (R7), and compiling at "
-                "each step passes the budget of a process (R5); choose a profile that reloads, such as ane:m4max-orion"
+                f"{self.name}: under the profile {name} a reload leaves the old weights in place (R7), and compiling "
+                "at each step passes the budget of a process (R5); choose a profile that reloads, such as ane:m4max-orion"
             )

@@ -38,7 +38,7 @@ def fresh(sizes: str, seed: int = 0) -> Model:
     given: dict[str, Any] = {}
     known = [f.name for f in fields(llama.Config) if f.name not in ("tied", "vocabulary")]
     for word in sizes.split(","):
-        name, equals, value = word.partition("=")
+        name, _, value = word.partition("=")
         name = _SIZES.get(name.strip(), name.strip())
         if name not in known:
             raise UserError(f"--config: {word!r} is no size of a network{nearest(name, known)}")
@@ -61,11 +61,12 @@ def trainable(model: Model) -> Model:
     """The same with weights of its own that can be changed in place. Raises UserError for what is no Llama."""
     if model.family != "llama":
         raise UserError(f"{model.name} is {model.family}; training on ane takes Llama-type networks")
-    return replace(model, store=Store({n: np.array(model.store[n], np.float32) for n in llama.parameters(model.config)}))
+    names = llama.parameters(model.config)
+    return replace(model, store=Store({name: np.array(model.store[name], np.float32) for name in names}))
 
 
 def tokens_of(model: Model, data: str | Path, folder: Path) -> Tokens:
-    """The data in the model's tokens; `folder` gets the file. Raises UserError as `prepare`, and without a tokenizer."""
+    """The data in the model's tokens, in a file in `folder`. Raises UserError as `prepare`, or without a tokenizer."""
     if model.tokenizer is None:
         raise UserError(f"{model.name}: no tokenizer in it or beside it; name one with --tokenizer")
     return prepare(data, model.tokenizer, model.config.vocabulary, folder)
@@ -155,7 +156,7 @@ class _Log:
         try:
             if step and path.exists():
                 with path.open(newline="", encoding="utf-8") as file:
-                    kept = [r for r in csv.DictReader(file) if (r.get("step") or "").isdigit() and int(r["step"]) <= step]
+                    kept = [r for r in csv.DictReader(file) if (r.get("step") or "x").isdigit() and int(r["step"]) <= step]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", newline="", encoding="utf-8")
         except OSError as error:

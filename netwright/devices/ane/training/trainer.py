@@ -1,4 +1,4 @@
-"""The training loop: windows, gradients, clipping, AdamW, delta reload (Orion 2026, section 9; guards of its sources)."""
+"""The training loop: windows, gradients, clipping, AdamW, delta reload (Orion 2026, section 9)."""
 
 from __future__ import annotations
 
