@@ -221,7 +221,7 @@ def test_names_are_chosen_so_that_alphabetical_order_is_the_wanted_order(tmp_pat
     b = Builder("two")
     x, y = b.input("zz", Type((6, 12))), b.input("aa", Type((6, 12)))
     b.output(b(o.Sub(), x, y, name="q"), b(o.Add(), x, y, name="c"))
-    made, found = errors(b.graph(), tmp_path)
+    made, _ = errors(b.graph(), tmp_path)
     assert [p.name for p in made.inputs] == ["zz", "aa"] and [p.name for p in made.outputs] == ["q", "c"]
     assert {"R3", "R13"} <= {a.rule for a in made.applied}
 
