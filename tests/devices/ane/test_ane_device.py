@@ -85,6 +85,26 @@ def test_two_hundred_updates_in_one_process_cost_no_compile() -> None:
     assert close(kernel.run(x)[0], graph.run(x)[0])
 
 
+def test_values_beyond_fp16_are_clamped_and_counted() -> None:
+    kernel = Kernel.of(Simulator(profile.load("strict")), lowered(mlp(), profile.load("strict")))
+    x = np.zeros((1, 32), np.float32)
+    kernel.run(x)
+    assert kernel.clamped == kernel.nans == 0 and kernel.simulator.log == []
+    x[0, :3] = np.inf, 1e6, np.nan
+    (y,) = kernel.run(x)
+    assert np.isfinite(y).all() and kernel.clamped >= 2 and kernel.nans == 1
+    assert kernel.simulator.log[0] == "R20: x: 2 values clamped to +-65504, 1 NaN set to 0"
+
+
+def test_a_device_survives_pickling() -> None:
+    import pickle
+
+    device = devices.get("ane:m5-baked")
+    device.check(mlp())
+    again = pickle.loads(pickle.dumps(device))
+    assert again.name == device.name and again.check(mlp()) == []
+
+
 def test_only_weights_can_be_updated(tmp_path: Path) -> None:
     program = Ane().compile(mlp(), out=tmp_path)
     with pytest.raises(UserError, match="no weights 'c'"):

@@ -331,6 +331,29 @@ def test_later_limits(rule: str, tmp_path: Path) -> None:
         loaded(good, tmp_path / "b", M1)
 
 
+def test_L13_and_L14_bound_what_the_direct_entry_point_can_do(tmp_path: Path) -> None:
+    direct = profile.load("m5-a16-direct")
+
+    def fused(length: int) -> Program:
+        def make(w: Writer) -> str:
+            mask = w.weight(causal(length)[None, None])
+            return w.op("scaled_dot_product_attention", query="x", key="x", value="x", attn_mask=mask)
+
+        return program(tmp_path / str(length), make, 1, 1, length, 32)
+
+    assert "L13" in ids(fused(512), direct) and not {"R6", "L13"} & ids(fused(256), direct)
+    for length, right in ((256, True), (512, False)):
+        x = rng.standard_normal((1, 1, length, 32)).astype(np.float16)
+        made = fused(length)
+        (want,) = prepare(made, tmp_path / str(length), direct.numerics).run({"x": x}).values()
+        assert np.array_equal(outputs(made, tmp_path / str(length), x, direct)[1][0], want) is right
+    two, three = (program(tmp_path, lambda w, n=n: w.op("concat", values=("x",) * n, axis=1, interleave=False)) for n in (2, 3))
+    assert "L14" in ids(three, direct) and not {"R1", "L14"} & ids(two, direct)
+    with pytest.raises(Refused, match="L14"):
+        loaded(three, tmp_path, direct)
+    loaded(two, tmp_path, direct)
+
+
 def test_L5_two_gigabytes_of_weights_are_too_many(tmp_path: Path) -> None:
     w = Writer(tmp_path)
     w.input("x", 1, 65_536, 1, 1)
