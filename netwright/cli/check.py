@@ -91,7 +91,7 @@ def command(
                 "fits" if not violations else "does not fit" if cost else "cannot run it",
                 _of(cost.ram_total, limits.ram_bytes) if cost else "-",
                 _of(cost.flash_total, limits.flash_bytes) if cost else "-",
-                f"{cost.latency_ms_modelled:,.2f}" if cost and cost.instructions else "-",
+                f"{cost.latency_ms_modelled:,.2f}" if cost and cost.latency_ms_modelled else "-",
             )
         )
         broken += [f"{chosen.name}: {v}" for v in violations]
@@ -103,7 +103,8 @@ def command(
         printing.table(title, columns, rows, right=(2, 3, 4))
         if floating:
             printing.out.print(
-                "A float32 network: the figures are those of its int8 form, which `netwright quantize` makes."
+                "A float32 network: on microcontrollers the figures are those of its int8 form, which `netwright quantize` "
+                "makes."
             )
         if broken and (details or device):
             for line in broken:

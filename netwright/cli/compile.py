@@ -34,6 +34,8 @@ netwright compile model.tflite --device cortex-m4 --compiler arm-none-eabi-gcc
 
 netwright compile netwright-out/keywords-cortex-m4 --hops -o listening/
 
+netwright compile model.onnx --device ane:m4max-orion --package
+
 netwright compile my-network --device board.toml --ram 16KB --json
 
 netwright compile model.tflite --ram 32KB --integer-ends --input-outside   # in patches, where 32 KB need them
@@ -56,10 +58,13 @@ def command(
     hops: Annotated[
         bool, typer.Option("--hops", help="Of a program that takes sound: take a hop a call, keep the rest as state.")
     ] = False,
+    package: Annotated[
+        bool, typer.Option("--package", help="For the Neural Engine: an .mlpackage beside the text (extra ane).")
+    ] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Readable C and an ELF for a device, run once on its emulator."""
+    """Readable C and an ELF for a device, or MIL and weight files, run once on its emulator."""
     from netwright import devices
     from netwright.compile import ends
     from netwright.compile.stream import by_hops
@@ -74,15 +79,25 @@ def command(
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
         options = {"compiler": compiler, "patches": patches, "input": "outside" if input_outside else "arena"}
+        if package:
+            options["package"] = "yes"
         program = chosen.compile(graph, options, out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
+    report = getattr(program, "report", "")  # of the rules that were kept, where a device has them
     if as_json:
         printing.as_json(
-            {"profile": profile.to_json(), "violations": [violation] if violation else [], "out": str(program.folder)}
+            {
+                "profile": profile.to_json(),
+                "violations": [violation] if violation else [],
+                "out": str(program.folder),
+                **({"report": report.splitlines()} if report else {}),
+            }
         )
     else:
         printing.profile(f"{graph.name} on {chosen.name}", profile)
+        if report:
+            printing.out.print(report, markup=False, soft_wrap=True)
         if violation:
             printing.out.print(f"broken: {violation}", markup=False)
         printing.out.print(f"written to {program.folder}", markup=False, soft_wrap=True)

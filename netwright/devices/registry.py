@@ -1,7 +1,8 @@
 """Devices by name, by board file, and the programs they compiled.
 
 A family of devices is a package beside this module. It has `DEVICES` (name -> maker), `open_program(folder)` for what
-it compiled, and, where a board file can describe one of its devices, `from_board(path, core, table)`.
+it compiled, where a board file can describe one of its devices, `from_board(path, core, table)`, and, where a device
+takes an option after a colon, `OPTION`, which says what it is; its maker takes that text.
 """
 
 from __future__ import annotations
@@ -87,6 +88,10 @@ def get(
 
 def _named(name: str) -> Device:
     owners = _owners()
+    family, colon, option = name.partition(":")
+    if colon and hasattr(owners.get(family), "OPTION"):
+        chosen: Device = owners[family].DEVICES[family](option)
+        return chosen
     if name not in owners:
         raise UserError(f"unknown device {name!r}{nearest(name, owners)}")
     device: Device = owners[name].DEVICES[name]()
