@@ -3,9 +3,9 @@
     runner = AneRunner(model, mode="ane")           # or ane-prefill: prompts on the engine, tokens on the processor
     Generator(runner, model.tokenizer).text("Once upon a time")
 
-A prompt is padded to a bucket and goes through an attention and a feed-forward program a layer; their keys and values
-fill the cache. A token stands at position 0 of a bucket of 16: program A normalises and projects, the processor rotates,
-keeps the cache and attends, program B does the rest of the layer. Embedding, final norm and vocabulary are the
+A prompt is padded to a bucket and goes through an attention and a feed-forward program a layer; their keys and
+values fill the cache. A token stands at position 0 of a bucket of 16: program A normalises and projects, the processor
+rotates, keeps the cache and attends, program B does the rest of the layer. Embedding, final norm and vocabulary are the
 processor's (Orion 2026, section 8). Where the compile budget (R5) has no room for both kinds of program, prompts take
 the way of tokens, 16 at a time.
 """
@@ -23,10 +23,10 @@ from netwright.models.generate import DEFAULT_CONTEXT, CpuRunner
 from netwright.models.model import Model
 
 from . import profile as profiles
-from .programs import Programs, bucket
+from .cache import BUCKETS, DECODE, bucket
+from .programs import Programs
 
 MODES = ("ane-prefill", "ane")
-STEP = 16  # positions of a decode program: a bucket of 1 compiles and fails (R4)
 
 
 class AneRunner:
@@ -63,8 +63,8 @@ class AneRunner:
             self._processor.position = self.position
             logits = self._processor.prefill(tokens)
         else:
-            for start in range(0, len(tokens), STEP):
-                logits = self._step(tokens[start : start + STEP], start)
+            for start in range(0, len(tokens), DECODE):
+                logits = self._step(tokens[start : start + DECODE], start)
         self.position += len(tokens)
         return logits
 
@@ -92,14 +92,13 @@ class AneRunner:
     def _whole(self, length: int) -> int | None:
         """The bucket in which a prompt goes through whole layers; None where another way is to be taken."""
         layers, programs = len(self._layers), self.programs
-        size = bucket(length)
-        if size is None or size > self.model.config.context:
+        if length > BUCKETS[-1] or bucket(length) > max(self.model.config.context, BUCKETS[0]):
             return None
-        if programs.key("attention", 0, size) in programs:
+        size = bucket(length)
+        if programs.key("attention", 0, size) in programs.cache:
             return size
-        tokens = 0 if self.mode == "ane-prefill" else 2 * layers  # the programs that tokens need, if not there yet
-        tokens -= 2 * layers if programs.key("project", 0, STEP) in programs else 0
-        return size if programs.affordable(2 * layers + max(0, tokens)) else None
+        decoding = self.mode == "ane" and programs.key("project", 0, DECODE) not in programs.cache
+        return size if programs.affordable((4 if decoding else 2) * layers) else None
 
     def _whole_prompt(self, tokens: Sequence[int], size: int) -> np.ndarray:
         x = np.zeros((size, self.model.config.width), np.float32)
@@ -115,15 +114,15 @@ class AneRunner:
 
     def _step(self, tokens: Sequence[int], after: int) -> np.ndarray:
         count, position = len(tokens), self.position + after
-        x = np.zeros((STEP, self.model.config.width), np.float32)
+        x = np.zeros((DECODE, self.model.config.width), np.float32)
         x[:count] = self._embedded(tokens, position)
         for layer in self._layers:
-            parts = self.programs.kernel("project", layer, STEP).run(x)
+            parts = self.programs.kernel("project", layer, DECODE).run(x)
             attend = self._attend(layer, count)
             rows = (part[:count] for part in (x, *parts))
             (hidden,) = attend.step(*rows, np.array([position]))
             x[:count] = hidden
-            (x,) = self.programs.kernel("feed_forward", layer, STEP).run(x)
+            (x,) = self.programs.kernel("feed_forward", layer, DECODE).run(x)
         return self._logits(x[count - 1])
 
     def _states(self, layer: int) -> dict[str, np.ndarray]:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import netwright
 from netwright.errors import UserError
@@ -25,6 +23,7 @@ from netwright.models.model import Model
 
 from ..c.toolchain import cache_folder
 from . import profile as profiles
+from .cache import BUCKETS, DECODE, Key, ProgramCache
 from .device import lowered
 from .files import TEXT
 from .lower import Port
@@ -32,26 +31,8 @@ from .mil import to_text
 from .simulator import Kernel, Simulator
 from .simulator.kernel import written
 
-BUCKETS = (16, 32, 64, 128, 256, 512, 1024)  # positions that programs are made for
 KINDS = ("attention", "feed_forward", "project")
 PORTS = "ports.json"
-
-
-def bucket(length: int) -> int | None:
-    """The smallest bucket of at least `length` positions, None beyond the largest."""
-    return next((b for b in BUCKETS if b >= length), None)
-
-
-class Key(NamedTuple):
-    """What tells two compiled programs of a model apart."""
-
-    kind: str
-    layer: int
-    weights: str  # `base`, or `step_%08d`
-    bucket: int
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.layer}:{self.weights}:{self.bucket}"
 
 
 class Programs:
@@ -59,6 +40,7 @@ class Programs:
 
     Attributes:
         simulator: the engine they run on.
+        cache: the programs that are compiled.
         lowered: how many were not found on disk.
     """
 
@@ -70,28 +52,18 @@ class Programs:
         self.simulator = simulator or Simulator(profiles.load(profile))
         self.folder = Path(folder) if folder is not None else cache_folder() / "ane"
         self.lowered = 0
-        self._held: dict[Key, Kernel] = {}
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._held
+        self.cache = ProgramCache()
 
     def key(self, kind: str, layer: int, positions: int) -> Key:
-        """The key under the weights that are in use now. Raises ValueError for an unknown kind or bucket."""
-        if kind not in KINDS or positions not in BUCKETS:
-            raise ValueError(f"programs are {', '.join(KINDS)} over {BUCKETS} positions, not {kind} over {positions}")
+        """The key under the weights that are in use. Raises ValueError for an unknown kind or bucket."""
+        if kind not in KINDS or positions not in (DECODE, *BUCKETS):
+            raise ValueError(f"programs are {', '.join(KINDS)} over {(DECODE, *BUCKETS)} positions, not {kind} over "
+                             f"{positions}")
         return Key(kind, layer, self.weights, positions)
 
-    @cached_property
-    def room(self) -> int:
-        """Compiles that a process should have at most."""
-        return self.simulator.profile.soft_budget
-
     def affordable(self, count: int) -> bool:
-        """Whether so many more programs can be compiled before the process should be replaced."""
-        return self.simulator.compiles + count <= self.room
+        """Whether so many more programs can be compiled before the process should be replaced (R5)."""
+        return self.simulator.compiles + count <= self.simulator.profile.soft_budget
 
     def graph(self, kind: str, layer: int, positions: int) -> Graph:
         """The graph of one program, as the model's family builds it."""
@@ -102,12 +74,13 @@ class Programs:
     def kernel(self, kind: str, layer: int, positions: int) -> Kernel:
         """The program, compiled and loaded. Raises UserError where the compile budget is spent."""
         key = self.key(kind, layer, positions)
-        if key not in self._held:
-            place = self.place(kind, layer, positions)
-            ports = json.loads((place / PORTS).read_text(encoding="utf-8"))
-            sides = ([Port.from_json(port) for port in ports[side]] for side in ("inputs", "outputs"))
-            self._held[key] = Kernel.read(self.simulator, place, *sides)
-        return self._held[key]
+        found = self.cache.get(key)
+        if found is not None:
+            return found
+        place = self.place(kind, layer, positions)
+        ports = json.loads((place / PORTS).read_text(encoding="utf-8"))
+        inputs, outputs = ([Port.from_json(port) for port in ports[side]] for side in ("inputs", "outputs"))
+        return self.cache.store(key, Kernel.read(self.simulator, place, inputs, outputs))
 
     def place(self, kind: str, layer: int, positions: int) -> Path:
         """The folder of its text, weight files and ports; made when it is not there. Raises UserError where it cannot
@@ -132,16 +105,3 @@ class Programs:
             if not (place / PORTS).is_file():  # else another process was first
                 raise UserError(f"cannot write {place}: {error.strerror or error}") from None
         return place
-
-    def evict(self, weights: str) -> int:
-        """Unload the programs with these weights; how many there were."""
-        old = [key for key in self._held if key.weights == weights]
-        for key in old:
-            self._held.pop(key).close()
-        return len(old)
-
-    def clear(self) -> None:
-        """Unload all programs. What is on disk stays."""
-        for kernel in self._held.values():
-            kernel.close()
-        self._held.clear()
