@@ -84,6 +84,9 @@ class ProgramCache:
             kernel.close()
         self._kernels.clear()
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._kernels
+
     def __len__(self) -> int:
         return len(self._kernels)
 
