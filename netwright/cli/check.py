@@ -103,8 +103,8 @@ def command(
         printing.table(title, columns, rows, right=(2, 3, 4))
         if floating:
             printing.out.print(
-                "A float32 network: on microcontrollers the figures are those of its int8 form, which `netwright quantize` "
-                "makes."
+                "A float32 network: on microcontrollers the figures are those of its int8 form, which "
+                "`netwright quantize` makes."
             )
         if broken and (details or device):
             for line in broken:

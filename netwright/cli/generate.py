@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import Json
+
+if TYPE_CHECKING:
+    from netwright.models.generate import Runner
+    from netwright.models.model import Model
 
 EXAMPLES = """Examples:
 
 netwright generate stories260K.bin --prompt "Once upon a time" --max-tokens 200
 
 netwright generate model.gguf --prompt "The sea" --temperature 0.8 --top-p 0.95 --seed 1
+
+netwright generate stories260K.bin --prompt "Once upon a time" --mode ane --profile m4max-orion
 
 netwright generate model-folder/ --prompt "Hello" --repetition-penalty 1.1 --json
 """
@@ -33,7 +39,11 @@ def command(
     context: Annotated[int | None, typer.Option(help="Tokens that fit, prompt included.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="The tokenizer's file or folder, if elsewhere.")] = None,
     special: Annotated[bool, typer.Option("--special", help="The prompt may spell control tokens.")] = False,
-    mode: Annotated[str, typer.Option(help="Where it runs: cpu.")] = "cpu",
+    mode: Annotated[
+        str,
+        typer.Option(help="Where it runs: cpu; ane: on the Neural Engine, simulated; ane-prefill: the prompt there."),
+    ] = "cpu",
+    profile: Annotated[str, typer.Option(help="The Neural Engine's profile (`netwright devices`).")] = "strict",
     as_json: Json = False,
 ) -> None:
     """Write text with a language model on this machine."""
@@ -41,20 +51,19 @@ def command(
 
     from netwright.errors import UserError, nearest
     from netwright.models.files import load
-    from netwright.models.generate import CpuRunner, Generator
+    from netwright.models.generate import Generator
     from netwright.models.sampling import Sampler
 
     from . import printing
 
-    runners = {"cpu": CpuRunner}
-    if mode not in runners:
-        raise UserError(f"no mode {mode!r}{nearest(mode, runners)}")
+    if mode not in MODES:
+        raise UserError(f"no mode {mode!r}{nearest(mode, MODES)}")
     sampler = Sampler(temperature, top_k, top_p, repetition_penalty, seed)
     with printing.working(f"reading {model}", as_json):
         loaded = load(model, tokenizer=tokenizer)
         if loaded.tokenizer is None:
             raise UserError(f"{model}: no tokenizer in it or beside it; name one with --tokenizer")
-        generator = Generator(runners[mode](loaded, context=context), loaded.tokenizer)
+        generator = Generator(_runner(loaded, mode, context, profile), loaded.tokenizer)
     text = ""
     for piece in generator.stream(prompt, sampler, max_tokens=max_tokens, special=special):
         text += piece
@@ -81,4 +90,15 @@ def command(
     )
 
 
+def _runner(model: Model, mode: str, context: int | None, profile: str) -> Runner:
+    if mode == "cpu":
+        from netwright.models.generate import CpuRunner
+
+        return CpuRunner(model, context=context)
+    from netwright.devices.ane.decoder import AneRunner
+
+    return AneRunner(model, context=context, mode=mode, profile=profile)
+
+
+MODES = ("cpu", "ane-prefill", "ane")
 STOPPED = {"end": "network's own end", "length": "count asked for", "context": "end of the context"}

@@ -6,14 +6,15 @@ every byte is what it would be without patches (Lin et al. 2021, "MCUNetV2", sec
 row is one stretch of memory: tiles are cut out of and put into their tensors without a copy. Rows that two bands need
 are computed twice.
 
-    stages = choose(graph, limit, planned)         # which layers, how many bands; () where none are needed
     banded = apply(graph, stages)                  # the same function of the same inputs
+
+`netwright.compile.patch_choice` says which stages and how many bands.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,11 +28,7 @@ from netwright.graph.ops.quantise import Dequantise, Quantise
 from netwright.graph.ops.shape import TO_END, Concat, Slice
 
 from . import dead
-from .memory import Plan
 
-MOST_BANDS = 20  # of a stage that is chosen
-PLANS = 60  # schedules whose memory is planned, where many are possible
-FEW = 6  # where none of them can be hoped to fit
 Rows = tuple[int, int]  # first, and one beyond the last
 
 
@@ -75,7 +72,7 @@ def apply(graph: Graph, stages: tuple[Stage, ...]) -> Graph:
     return dead.eliminate(closed(graph, b, new))
 
 
-def _window(node: Node) -> tuple[int, int, int] | None:
+def window(node: Node) -> tuple[int, int, int] | None:
     """Kernel's reach, stride and padding at the top, in rows; None for what does not look at rows so."""
     op = node.op
     if isinstance(op, QConv):
@@ -95,7 +92,7 @@ def by_rows(node: Node, graph: Graph) -> bool:
         return False
     if isinstance(node.op, QAveragePool) and node.op.padding != (0, 0, 0, 0):
         return False  # counts what it averages at borders
-    if _window(node) is not None:
+    if window(node) is not None:
         return node.inputs[0] not in graph.param_of
     if isinstance(node.op, Concat):
         return node.op.axis % 4 == 3 and not any(v in graph.param_of for v in node.inputs)
@@ -108,10 +105,10 @@ def by_rows(node: Node, graph: Graph) -> bool:
 
 def needed(node: Node, rows: Rows, v: Value) -> Rows:
     """The rows of input `v` that these rows of the result read."""
-    window = _window(node)
-    if window is None:
+    looks = window(node)
+    if looks is None:
         return rows
-    reach, stride, top = window
+    reach, stride, top = looks
     first, last = rows[0] * stride - top, (rows[1] - 1) * stride - top + reach
     return max(0, first), min(v.shape[1], last)
 
@@ -146,9 +143,9 @@ def _tile(
         held, (first, _) = tile[v]
         more = needed(node, rows, v)
         inputs.append(_rows(b, held, (more[0] - first, more[1] - first), held.shape[1]))
-    op, window = node.op, _window(node)
-    if window is not None:
-        reach, stride, top = window
+    op, looks = node.op, window(node)
+    if looks is not None:
+        reach, stride, top = looks
         x = node.inputs[0]
         assert x is not None and isinstance(op, (QConv, QMaxPool, QAveragePool))
         above = max(0, top - rows[0] * stride)
@@ -196,87 +193,6 @@ def cuts(graph: Graph) -> list[int]:
         if alive == [node.output]:
             found.append(index + 1)
     return found
-
-
-def choose(graph: Graph, limit: int, plan: Callable[[Graph], Plan]) -> tuple[Stage, ...]:
-    """The stages with the fewest extra MACs for which `plan` needs at most `limit` bytes; () where none are needed.
-
-    One stage from the input on, or a second one behind it. Where none fits, those that need least of the few with the
-    best prospects.
-    """
-    whole = plan(graph)
-    if whole.bytes <= limit:
-        return ()
-    room = limit + limit // 10  # prospects are estimates
-    prospects = sorted(_prospects(graph, whole), key=lambda p: (max(0, p.bytes - room), p.macs))
-    chosen: tuple[Stage, ...] = ()
-    least = whole.bytes
-    hope = any(p.bytes <= limit for p in prospects)
-    for prospect in prospects[: PLANS if hope else FEW]:
-        size = plan(apply(graph, prospect.stages)).bytes
-        if size < least:
-            chosen, least = prospect.stages, size
-        if size <= limit:
-            break
-    return chosen
-
-
-class _Prospect(NamedTuple):
-    """What a schedule would cost at the least."""
-
-    bytes: int
-    macs: int
-    stages: tuple[Stage, ...]
-
-
-def _prospects(graph: Graph, whole: Plan) -> Iterator[_Prospect]:
-    """Schedules of one stage from the input on, and of two that follow each other."""
-    places = cuts(graph)
-    live = [whole.live(step) for step in range(len(graph.nodes))]
-
-    def rest(first: int) -> int:
-        return max(live[first:], default=0)
-
-    known: dict[Stage, tuple[int, int]] = {}
-
-    def estimate(stage: Stage) -> tuple[int, int]:
-        if stage not in known:
-            known[stage] = _estimate(graph, stage, whole.outside)
-        return known[stage]
-
-    singles = []
-    for last in places[1:]:
-        for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1):
-            stage = Stage(0, last - 1, bands)
-            size, macs = estimate(stage)
-            singles.append((stage, size, macs))
-            yield _Prospect(max(size, rest(last)), macs, (stage,))
-    for stage, size, macs in singles:
-        for last in places:
-            if last <= stage.last + 1:
-                continue
-            for bands in range(2, min(graph.nodes[last - 1].output.shape[1], MOST_BANDS) + 1):
-                second = Stage(stage.last + 1, last - 1, bands)
-                further, more = estimate(second)
-                yield _Prospect(max(size, further, rest(last)), macs + more, (stage, second))
-
-
-def _estimate(graph: Graph, stage: Stage, outside: frozenset[Value]) -> tuple[int, int]:
-    """Bytes that a stage takes at the least, and the MACs that it computes twice: tiles against whole layers."""
-    nodes = graph.nodes[stage.first : stage.last + 1]
-    source, result = nodes[0].inputs[0], nodes[-1].output
-    assert source is not None
-    kept = result.type.bytes + (0 if source in outside else source.type.bytes)
-    size = macs = 0
-    for want in _wanted(graph, nodes, stage.bands):
-        for node in nodes:
-            x, y = node.inputs[0], node.output
-            assert x is not None
-            rows = [(v.type.bytes // v.shape[1]) * (want[v][1] - want[v][0]) for v in (x, y)]
-            macs += node.macs // y.shape[1] * (want[y][1] - want[y][0])
-            own = (0 if x is source and source not in outside else rows[0], 0 if y is result else rows[1])
-            size = max(size, kept + max(own))
-    return size, macs - sum(n.macs for n in nodes)
 
 
 def _wanted(graph: Graph, nodes: tuple[Node, ...], bands: int) -> Iterator[dict[Value, Rows]]:

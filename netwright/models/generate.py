@@ -61,6 +61,11 @@ class CpuRunner:
         self._one = Prepared(self._decode(1))
         self._several = lru_cache(maxsize=2)(lambda count: Prepared(self._decode(count), shares=self._one))
 
+    @property
+    def states(self) -> dict[str, np.ndarray]:
+        """The cache: `layers.I.k_cache` and `layers.I.v_cache` [heads, context, channels], updated in place."""
+        return self._one.states
+
     def reset(self) -> None:
         self.position = 0
 

@@ -25,10 +25,10 @@ class Stop:
     deadline: float | None = None
 
     def reached(self, asked: int) -> bool:
-        """Whether no further trial should begin."""
+        """Whether no further trial should begin; one begins however late, since what came before may take all time."""
         if self.evaluations is not None and asked >= self.evaluations:
             return True
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return self.deadline is not None and asked > 0 and time.monotonic() >= self.deadline
 
 
 def run(

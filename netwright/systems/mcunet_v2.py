@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from netwright import device, load
-from netwright.compile import ends, patches
+from netwright.compile import ends, patch_choice, patches
 from netwright.devices.c import arranged, planned
 from netwright.errors import UserError
 
@@ -26,7 +26,7 @@ def existing(data: Path | None, seed: int) -> Measured:
     graph = arranged(ends.integer(load(path)))
     outside = frozenset(graph.inputs)
     whole = planned(graph, outside=outside)
-    banded = patches.apply(graph, patches.choose(graph, 0, lambda g: planned(g, outside=outside)))
+    banded = patches.apply(graph, patch_choice.choose(graph, 0, lambda g: planned(g, outside=outside)))
     least = planned(banded, outside=outside).bytes
     ratio = whole.bytes / least
     note = (

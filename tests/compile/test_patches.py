@@ -9,7 +9,7 @@ import pytest
 
 import netwright
 from netwright import devices
-from netwright.compile import patches
+from netwright.compile import patch_choice, patches
 from netwright.compile.patches import Stage
 from netwright.devices.c import planned
 from netwright.errors import UserError
@@ -97,14 +97,14 @@ def test_the_chosen_schedule_has_the_fewest_macs_that_fit(seed: int) -> None:
     every = [
         (Stage(0, last - 1, bands),)
         for last in places[1:]
-        for bands in range(2, min(patches.MOST_BANDS, graph.nodes[last - 1].output.shape[1]) + 1)
+        for bands in range(2, min(patch_choice.MOST_BANDS, graph.nodes[last - 1].output.shape[1]) + 1)
     ]
     plans = [(planned(g).bytes, g.macs) for g in (patches.apply(graph, s) for s in every)]
-    assert patches.choose(graph, free, planned) == ()
+    assert patch_choice.choose(graph, free, planned) == ()
     limits = sorted({size for size, _ in plans if size < free})
     assert limits
     for limit in limits:
-        made = patches.apply(graph, patches.choose(graph, limit, planned))
+        made = patches.apply(graph, patch_choice.choose(graph, limit, planned))
         assert planned(made).bytes <= limit
         assert made.macs <= min(macs for size, macs in plans if size <= limit)
 

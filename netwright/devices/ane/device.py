@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -56,14 +57,32 @@ class Ane(Device):
         self.profile = profiles.load(profile)
         name = "ane" if profile == profiles.DEFAULT else f"ane:{profile}"
         super().__init__(name, Limits(dtypes=("float16", "float32")))
+        self._programs: WeakKeyDictionary[Graph, Lowered] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in super().__getstate__().items() if k != "_programs"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._programs = WeakKeyDictionary()
 
     def lower(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Graph:
         """Known values computed, batch norm folded. Raises UserError naming an op without a form on the engine."""
         return simplified(graph, self.profile)
 
     def program(self, graph: Graph) -> Lowered:
-        """The MIL program of a network, passes applied. Raises UserError naming what has no form on the engine."""
-        return lowered(graph, self.profile)
+        """The MIL program of a network, passes applied, remembered while the network lives.
+
+        Raises UserError naming what has no form on the engine.
+        """
+        made = self._programs.get(graph)
+        if made is None:
+            made = self._programs[graph] = lowered(graph, self.profile)
+        return made
+
+    def cost(self, graph: Graph, options: Mapping[str, Any] | None = None) -> Profile:
+        """Modelled by the profile's constants (`Latency`)."""
+        return modelled(self.program(graph).program.function(), self.profile, graph.macs)
 
     def refused(self, graph: Graph, options: Mapping[str, Any] | None = None) -> list[Violation]:
         """Ops without a form on the engine."""
@@ -79,9 +98,6 @@ class Ane(Device):
         found = [v for rule in RULES for v in rule.check(subject)]
         late = self.cost(graph, options).broken(self.limits)
         return [*found, *([Violation("N3", graph.name, late, "a smaller network, or a larger limit")] if late else [])]
-
-    def _cost(self, lowered: Graph, options: Mapping[str, Any] | None = None) -> Profile:
-        return modelled(self.program(lowered).program.function(), self.profile, lowered.macs)
 
     def compile(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from netwright.compile import attention, batchnorm, columns, constants, dead, feed_forward, pads, patches
+from netwright.compile import attention, batchnorm, columns, constants, dead, feed_forward, pads, patch_choice, patches
 from netwright.errors import UserError
 from netwright.graph import Graph, Value, expand_all
 from netwright.graph.builder import closed, copied, opened, without_unread_params
@@ -57,7 +57,7 @@ def arranged(graph: Graph, options: Mapping[str, Any] | None = None, arena: int 
     if wanted != "auto":
         return patches.apply(graph, patches.parse_stages(wanted))
     assert arena is not None
-    stages = patches.choose(graph, arena, lambda g: planned(g, outside=outside(g, options)))
+    stages = patch_choice.choose(graph, arena, lambda g: planned(g, outside=outside(g, options)))
     return patches.apply(graph, stages) if stages else graph
 
 

@@ -12,6 +12,8 @@ from threading import local
 
 import numpy as np
 
+from . import native
+
 SMALLEST_NORMAL = np.float32(2.0**-14)
 _SMALL = 2048
 _BLOCK = 1 << 15
@@ -71,9 +73,12 @@ def round_fp16(values: np.ndarray) -> np.ndarray:
     Adding and subtracting 1.5 * 2**13 times a value's power of two leaves the 11 bits that fp16 has (24 - 13), or,
     where the power is held at 2**-14, the multiples of 2**-24 that subnormals are. It is faster than two casts.
     """
+    flags = values.flags
+    if flags.c_contiguous and flags.writeable and (done := native.rounded(values)) is not None:
+        return done
     if values.size <= _SMALL:
         return values.astype(np.float16).astype(np.float32)
-    if not values.flags.c_contiguous or not values.flags.writeable:
+    if not flags.c_contiguous or not flags.writeable:
         values = np.array(values, np.float32, order="C")
     flat = values.reshape(-1)
     for start in range(0, flat.size, _BLOCK):

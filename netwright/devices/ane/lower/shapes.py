@@ -140,3 +140,27 @@ def pad(lowering: Lowering, node: Node) -> None:
         constant_val=float(op.value),
     )
     lowering.bind(node.output, made, natural)
+
+
+@lowers("expand")
+def expand(lowering: Lowering, node: Node) -> None:
+    """Times ones, which is exact; a number is a constant of ones times it."""
+    (x,) = node.inputs
+    assert x is not None
+    rank = len(node.output.shape)
+    padded = (*(1,) * (rank - len(x.shape)), *x.shape)
+    held = lowering.held(x)
+    order = (*range(rank - len(x.shape)), *(a + rank - len(x.shape) for a in held.order))
+    shape = framed(permuted(node.output.shape, order))
+    axes = dict(zip((a for a in order if node.output.shape[a] != 1), (i for i, n in enumerate(shape) if n != 1)))
+    own, ones = [1] * len(shape), [1] * len(shape)
+    for axis, place in axes.items():
+        own[place] = padded[axis]
+        ones[place] = 1 if padded[axis] == node.output.shape[axis] else node.output.shape[axis]
+    given = lowering.reshape(held.name, tuple(own))
+    if ones == [1] * len(shape):
+        lowering.bind(node.output, lowering.reshape(given, shape), order)
+        return
+    many = tuple(ones)
+    spread = lowering.write.weight("ones", many, lambda: np.ones(many, np.float32), ("ones", many))
+    lowering.bind(node.output, lowering.write.op("mul", node.name, x=given, y=spread), order)

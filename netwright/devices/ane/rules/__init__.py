@@ -3,7 +3,7 @@
     lint("model.mil", "m4max-orion")        # findings: rule, where, what, what the device does, what mends it
     BY_ID["R3"].statement
 
-R1 to R20 are Orion's catalogue, L1 to L12 later measurements, F1 a fault of the published trainer, N2 what ops there
+R1 to R20 are Orion's catalogue, L1 to L14 later measurements, F1 a fault of the published trainer, N2 what ops there
 are. The simulator behaves by them, the compiler refuses by them, `check` and `lint` explain by them.
 """
 

@@ -63,4 +63,31 @@ def unknown_op(sight: Sight) -> Found:
             yield statement.name, f"op {statement.op}"
 
 
-RULES = (concat, fused_attention, gelu, inline_flags, bias, times_zero, unknown_op)
+@rule("L13", "program", WRONG, "where fused causal attention works, it does so up to 2,048 positions, and not where "
+      "queries and keys both reach 512", "spell it out: product, scale, add the mask, softmax, product", FRONT_END)
+def long_attention(sight: Sight) -> Found:
+    bounds = sight.profile.bounds
+    if sight.profile.holds("R6") or not bounds.causal_positions:
+        return
+    for statement in sight.function.statements:
+        args = dict(statement.args)
+        if statement.op != "scaled_dot_product_attention" or "attn_mask" not in args:
+            continue
+        queries, keys = (sight.types[str(args[k])].shape[-2] for k in ("query", "key"))
+        if max(queries, keys) > bounds.causal_positions or min(queries, keys) >= bounds.causal_both:
+            yield statement.name, f"{queries} queries, {keys} keys"
+
+
+@rule("L14", "program", COMPILE, "where `concat` compiles, it takes two operands",
+      "put parts in place by 1x1 convolutions and add them", FRONT_END)
+def many_parts(sight: Sight) -> Found:
+    most = sight.profile.bounds.concat_operands
+    if sight.profile.holds("R1") or not most:
+        return
+    for statement in sight.function.statements:
+        values = dict(statement.args).get("values")
+        if statement.op == "concat" and isinstance(values, tuple) and len(values) > most:
+            yield statement.name, f"concat of {len(values)}"
+
+
+RULES = (concat, fused_attention, gelu, inline_flags, bias, times_zero, long_attention, many_parts, unknown_op)

@@ -15,7 +15,7 @@ from ..weights import write as write_weights
 
 
 def as_run(program: Program, profile: AneProfile, folder: Path, chunks: dict[str, frozenset[int]]) -> Program:
-    """The program with the consequences of R6, R8 and L8 in it; files of garbage go to `folder`."""
+    """The program with the consequences of R6, L13, R8 and L8 in it; files of garbage go to `folder`."""
     functions = []
     for function in program.functions:
         sight = Sight(function, profile, chunks)
@@ -66,4 +66,4 @@ def _saturated(statement: Statement, folder: Path) -> list[Statement]:
     return [*made, Statement((result,), "clip", (*names, ("x", inner.name)), (("name", string(result.name)),))]
 
 
-_CHANGES = {"R6": _unmasked, "R8": _garbage, "L8": _saturated}
+_CHANGES = {"R6": _unmasked, "L13": _unmasked, "R8": _garbage, "L8": _saturated}

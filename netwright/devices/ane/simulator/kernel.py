@@ -16,7 +16,7 @@ from ..files import TEXT
 from ..lower import Lowered, Port, Weight
 from ..mil import BlobFile, Program, Variable, parse, to_text
 from ..passes.uniform import allocation
-from ..weights import MODEL_PATH, Written, to_bytes
+from ..weights import FP16_MAX, MODEL_PATH, Written, to_bytes
 from ..weights import write as write_weights
 from .machine import OK, Handle, Simulator, put
 from .surface import Surface
@@ -71,6 +71,8 @@ class Kernel:
     Attributes:
         updates: what each `update` came to: `reload`, or `recompile` where the probe saw the old weights.
         latency_ms_modelled: of the last call.
+        clamped: elements beyond +-65504 that were clamped on the way in or out so far, and `nans`, which became 0;
+            the simulator's log has a line for every call that had some (R20).
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Kernel:
     ) -> None:
         self.simulator, self.inputs, self.outputs = simulator, tuple(inputs), tuple(outputs)
         self.updates: list[str] = []
+        self.clamped = self.nans = 0
         self.latency_ms_modelled = 0.0
         self.program = parse(text, TEXT)
         self._text = text
@@ -123,7 +126,8 @@ class Kernel:
             given = np.asarray(array)
             if given.shape != port.graph.shape:
                 raise UserError(f"input {port.name} is {list(port.graph.shape)}, given {list(given.shape)}")
-            self._in[port.variable].write(port.inwards(given), port.type.dtype)  # packed: R14
+            guarded = self._guarded(port.name, np.asarray(given, np.float32))
+            self._in[port.variable].write(port.inwards(guarded), port.type.dtype)  # packed: R14
         before = self.simulator.elapsed_ms
         status = self.simulator.evaluate(
             self._handle, [self._in[v.name] for v in self._inputs], [self._out[n] for n in self._outputs])
@@ -131,7 +135,8 @@ class Kernel:
         if status != OK:
             raise UserError(f"the engine refuses the surfaces (status 0x{status:x}): {self.simulator.log[-1:]}")
         return tuple(
-            port.outwards(self._out[port.variable].read(port.type)).astype(np.float32) for port in self.outputs
+            self._guarded(port.name, port.outwards(self._out[port.variable].read(port.type)).astype(np.float32))
+            for port in self.outputs
         )
 
     def update(self, weights: Mapping[str, bytes | Path], prove: bool = True) -> str:
@@ -162,6 +167,17 @@ class Kernel:
         """Unloads the program and removes what it has on disk."""
         self.simulator.delete(self._handle)
 
+    def _guarded(self, name: str, array: np.ndarray) -> np.ndarray:
+        """What fp16 can hold (section 9): clamped to +-65504, NaN as 0, both counted; mostly the array itself."""
+        with np.errstate(invalid="ignore"):
+            if np.abs(array).max(initial=0) <= FP16_MAX:  # false where there is a NaN
+                return array
+        nans = int(np.isnan(array).sum())
+        beyond = int((np.abs(array) > FP16_MAX).sum())
+        self.clamped, self.nans = self.clamped + beyond, self.nans + nans
+        self.simulator.log.append(f"R20: {name}: {beyond} values clamped to +-65504, {nans} NaN set to 0")
+        return np.clip(np.nan_to_num(array, nan=0.0, posinf=FP16_MAX, neginf=-FP16_MAX), -FP16_MAX, FP16_MAX)
+
     def _check_ports(self, inputs: set[str], outputs: set[str]) -> None:
         if {p.variable for p in self.inputs} != inputs or not {p.variable for p in self.outputs} <= outputs:
             raise UserError("the program has other inputs and outputs than its manifest says")
@@ -181,7 +197,7 @@ class Kernel:
             wanted = ready.run({p.variable: p.inwards(a) for p, a in zip(self.inputs, arrays)})
         got = self.run(*arrays)
         return all(
-            port.outwards(wanted[port.variable]).astype(np.float32).tobytes() == y.tobytes()
+            self._guarded(port.name, port.outwards(wanted[port.variable]).astype(np.float32)).tobytes() == y.tobytes()
             for port, y in zip(self.outputs, got)
         )
 

@@ -51,9 +51,13 @@ class Loaded:
 
     def run(self, *arrays: Any) -> tuple[np.ndarray, ...]:
         """The Graph's inputs to its outputs, float32; what fp16 cannot hold is clamped and counted on both ways."""
-        guard = self._engine.guard
-        made = self._kernel.run(*(guard.entering(a) for a in arrays))
-        return tuple(guard.leaving(y) for y in made)
+        guard, kernel = self._engine.guard, self._kernel
+        given = [guard.entering(a) for a in arrays]
+        clamped, nans = kernel.clamped, kernel.nans
+        made = kernel.run(*given)
+        guard.received += kernel.clamped - clamped
+        guard.nan += kernel.nans - nans
+        return made
 
     def reload(self, prove: bool) -> None:
         """Take the weights as they are now: unload, overwrite the files, load (Orion 2026, section 7, variant b).

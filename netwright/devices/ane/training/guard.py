@@ -1,7 +1,8 @@
 """The guard between processor and engine: nothing beyond fp16 passes unseen.
 
 Orion (2026, section 9) clamps every surface to +-65504 and turns NaN into numbers, silently; the first fault is hidden
-that way. Here each clamp is counted where it happens and reported with the step.
+that way. Here each clamp is counted where it happens and reported with the step; what comes out is counted by the
+kernel.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ class Guard:
 
     Attributes:
         sent: beyond +-65504 on the way in, clamped.
-        infinite: that came out infinite, clamped to +-65504.
-        nan: NaN on either way, made 0.
+        received: that came out beyond it, clamped.
+        nan: on either way, made 0.
         weights: of weight files, clamped or NaN.
     """
 
     sent: int = 0
-    infinite: int = 0
+    received: int = 0
     nan: int = 0
     weights: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.sent + self.infinite + self.nan + self.weights
+        return self.sent + self.received + self.nan + self.weights
 
     def entering(self, array: np.ndarray) -> np.ndarray:
         """What may go to the engine: the array itself, or a clamped copy."""
@@ -43,13 +44,4 @@ class Guard:
         nans = int(np.count_nonzero(bad))
         self.nan += nans
         self.sent += int(np.count_nonzero(np.abs(array) > FP16_MAX))
-        return np.clip(np.where(bad, np.float32(0), array), -FP16_MAX, FP16_MAX)
-
-    def leaving(self, array: np.ndarray) -> np.ndarray:
-        """What came from the engine, finite."""
-        if np.isfinite(array).all():
-            return array
-        bad = np.isnan(array)
-        self.nan += int(np.count_nonzero(bad))
-        self.infinite += int(np.count_nonzero(np.isinf(array)))
         return np.clip(np.where(bad, np.float32(0), array), -FP16_MAX, FP16_MAX)

@@ -1,4 +1,4 @@
-"""Matrix products with constant fp16 weights, in C for this machine; NumPy's where no compiler is installed.
+"""Products with constant fp16 weights, and rounding, in C for this machine; NumPy does them where no compiler is.
 
 A decoder multiplies every weight with a bucket of few columns: reading the weights is what takes the time. They are
 kept as fp16, half the bytes of what NumPy would have to read, in the order in which they are used.
@@ -19,7 +19,7 @@ import numpy as np
 from netwright.devices.c.toolchain import build, cache_folder
 from netwright.devices.quantities import cores
 
-ROWS = 16  # of a panel, as in product.c
+ROWS = 16  # of a panel, as in kernels.c
 MOST_COLUMNS = 128  # beyond, NumPy's blocked product is faster than reading the weights once for each 16 columns
 FLAGS = (
     "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fno-sanitize=all",
@@ -29,21 +29,22 @@ FLAGS = (
 
 @lru_cache(maxsize=1)
 def _library() -> Any:
-    """The compiled kernel, or None where it cannot be had."""
+    """The compiled kernels, or None where it cannot be had."""
     if util.find_spec("ziglang") is None:
         return None
-    source = Path(__file__).with_name("product.c").read_text(encoding="utf-8")
-    artefact = build({"product.c": source}, FLAGS, "product.so")
-    place = cache_folder() / "native" / f"product-{hashlib.sha256(artefact).hexdigest()[:16]}.so"
+    source = Path(__file__).with_name("kernels.c").read_text(encoding="utf-8")
+    artefact = build({"kernels.c": source}, FLAGS, "kernels.so")
+    place = cache_folder() / "native" / f"kernels-{hashlib.sha256(artefact).hexdigest()[:16]}.so"
     if not place.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_name(f".{place.name}.{os.getpid()}")
         beside.write_bytes(artefact)
         os.replace(beside, place)
-    function = ctypes.CDLL(str(place)).nw_product
-    function.restype = None
-    function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
-    return function
+    library = ctypes.CDLL(str(place))
+    library.nw_product.restype = library.nw_round.restype = None
+    library.nw_product.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
+    library.nw_round.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    return library
 
 
 @lru_cache(maxsize=1)
@@ -67,10 +68,20 @@ class Product:
         x = np.ascontiguousarray(x)
         y = np.empty((self.rows, x.shape[1]), np.float32)
         places = self._panels.ctypes.data, x.ctypes.data, y.ctypes.data
-        _library()(*places, self.rows, self.inner, x.shape[1], rounded, threads())
+        _library().nw_product(*places, self.rows, self.inner, x.shape[1], rounded, threads())
         return y
 
 
 def available(columns: int) -> bool:
     """Whether products with so many columns are better done here."""
     return columns <= MOST_COLUMNS and _library() is not None
+
+
+def rounded(values: np.ndarray) -> np.ndarray | None:
+    """float32 values [any shape], contiguous and writeable, to the nearest fp16 values in place; None without a
+    compiler."""
+    library = _library()
+    if library is None:
+        return None
+    library.nw_round(values.ctypes.data, values.size)
+    return values

@@ -1,4 +1,6 @@
-/* y [rows, columns] = w [rows, inner] times x [inner, columns]: fp16 weights, fp32 factors and sums.
+/* The executor's loops that take the time: products with constant weights, and rounding.
+
+   y [rows, columns] = w [rows, inner] times x [inner, columns]: fp16 weights, fp32 factors and sums.
 
    The weights lie in panels of 16 rows, within one by column: w[panel][inner][16]. A step takes 16 rows' weights of one
    column and multiplies them with up to 16 values of x, each kept in a register of sums. */
@@ -67,6 +69,18 @@ static void panels(const product *p, long from, long to) {
         for (; c + 4 <= p->columns; c += 4) block(p, panel, c, 4);
         for (; c < p->columns; c++) block(p, panel, c, 1);
     }
+}
+
+/* Every float to the nearest fp16 value, ties to even, in place. */
+void nw_round(float *x, long count) {
+    long i = 0;
+    for (; i + ROWS <= count; i += ROWS) {
+        sums some;
+        __builtin_memcpy(&some, x + i, sizeof some);
+        some = __builtin_convertvector(__builtin_convertvector(some, halves), sums);
+        __builtin_memcpy(x + i, &some, sizeof some);
+    }
+    for (; i < count; i++) x[i] = (float)(_Float16)x[i];
 }
 
 /* Helpers that stay: they look for work for a while, then sleep. One caller at a time has them. */
