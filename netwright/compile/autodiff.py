@@ -33,9 +33,10 @@ def autodiff(
       in that order, of its value's type. Nothing flows through integers and booleans: what is reached only through
       them has a gradient of zeros.
 
-    Composites are differentiated through their expansions, but for those that have a rule of their own. Shapes are those
-    of the types, the batch included: differentiate `graph.rebatch(n)` for another. The result may be differentiated
-    again. Raises ValueError for a name in `wrt` that is absent or not floating point, and for an op without a gradient.
+    Composites are differentiated through their expansions, but for those that have a rule of their own. Shapes are
+    those of the types, the batch included: differentiate `graph.rebatch(n)` for another. The result may be
+    differentiated again. Raises ValueError for a name in `wrt` that is absent or not floating point, and for an op
+    without a gradient.
     """
     if seeded and (len(graph.outputs) != 1 or graph.outputs[0].type.size != 1 or graph.states):
         raise ValueError(f"{graph.name}: a seeded gradient needs one output of one element (a loss) and no state")

@@ -1,10 +1,10 @@
 """What a network is cut into for training: a forward and a backward program for each half of a layer.
 
 The backward program is the gradient of the model's own graph (`compile.autodiff`) from the last product of the half
-back to what its norm gives. It computes the half's inside again instead of reading it: so it takes two surfaces of one size
-(R12 without packing), nothing is rounded on its way through a surface, and one [S, d] array is kept a half where Orion
-keeps nine (2026, section 9). The price is a third more work on the device. Norm, residual and the products' weight
-gradients dW = dy^T x [out, in] are the processor's, in float32.
+back to what its norm gives. It computes the inside of the half again instead of reading it: so it takes two surfaces
+of one size (R12 without packing), nothing is rounded on its way through a surface, and one [S, d] array is kept a half
+where Orion keeps up to six (2026, section 9). The price is a third more work on the device. Norm, residual and the
+weight gradients dW = dy^T x [out, in] are the processor's, in float32.
 """
 
 from __future__ import annotations

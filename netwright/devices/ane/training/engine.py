@@ -10,6 +10,7 @@ from netwright.errors import UserError
 from netwright.graph import Graph
 
 from ..device import lowered
+from ..mil import to_text
 from ..profile import AneProfile
 from ..simulator import Kernel, Simulator
 from ..simulator.kernel import by_file, contents
@@ -46,7 +47,8 @@ class Loaded:
 
     def __init__(self, engine: Engine, graph: Graph) -> None:
         self._engine, self._lowered = engine, lowered(graph, engine.profile)
-        self._kernel = Kernel.of(engine.simulator, self._lowered)
+        text = to_text(self._lowered.program).encode()
+        self._kernel = Kernel(engine.simulator, text, self._files(), self._lowered.inputs, self._lowered.outputs)
         self.name = graph.name
 
     def run(self, *arrays: Any) -> tuple[np.ndarray, ...]:
@@ -64,13 +66,18 @@ class Loaded:
 
         With `prove` a probe must see the new weights, to the bit. Raises UserError where it sees the old ones (R7).
         """
+        if self._kernel.update(self._files(), prove) != "reload":
+            name = self._engine.profile.name
+            raise UserError(
+                f"{self.name}: under the profile {name} a reload leaves the old weights in place (R7), and compiling "
+                "at each step passes the budget of a process (R5); choose a profile that reloads, such as "
+                "ane:m4max-orion"
+            )
+
+    def _files(self) -> dict[str, bytes]:
+        """The weight files as of now."""
         files = {}
         for path, several in by_file(self._lowered.weights).items():
             files[path], made = contents(several)
             self._engine.guard.weights += made.nans + made.clamped
-        if self._kernel.update(files, prove) != "reload":
-            name = self._engine.profile.name
-            raise UserError(
-                f"{self.name}: under the profile {name} a reload leaves the old weights in place (R7), and compiling "
-                "at each step passes the budget of a process (R5); choose a profile that reloads, such as ane:m4max-orion"
-            )
+        return files

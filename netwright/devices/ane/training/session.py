@@ -155,8 +155,9 @@ class _Log:
         kept = []
         try:
             if step and path.exists():
+                done = {str(n) for n in range(1, step + 1)}
                 with path.open(newline="", encoding="utf-8") as file:
-                    kept = [r for r in csv.DictReader(file) if (r.get("step") or "x").isdigit() and int(r["step"]) <= step]
+                    kept = [row for row in csv.DictReader(file) if row.get("step") in done]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", newline="", encoding="utf-8")
         except OSError as error:
