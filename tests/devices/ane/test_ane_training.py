@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks import torch_llama
-from netwright.devices.ane.training import Engine, Guard, Network, Recipe, Trainer, blocks, fresh, profile_of
+from netwright.devices.ane.training import Engine, Guard, Network, Recipe, Trainer, fresh, profile_of
+from netwright.devices.ane.training.blocks import blocks
 from netwright.devices.ane.training.data import Tokens, check, prepare, unigram_entropy
 from netwright.devices.ane.training.engine import Loaded
 from netwright.devices.ane.training.optimiser import AdamW, LossScale, Schedule, clip

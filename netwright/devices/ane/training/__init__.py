@@ -15,7 +15,6 @@ from netwright.errors import UserError
 
 from ..profile import AneProfile
 from ..profile import load as load_profile
-from .blocks import Block, blocks
 from .engine import Engine
 from .guard import Guard
 from .network import Network
@@ -34,5 +33,5 @@ def profile_of(on: str) -> AneProfile:
 
 
 __all__ = [
-    "Block", "Engine", "Guard", "Network", "Recipe", "Row", "Trainer", "blocks", "fresh", "profile_of", "train",
+    "Engine", "Guard", "Network", "Recipe", "Row", "Trainer", "fresh", "profile_of", "train",
 ]  # fmt: skip

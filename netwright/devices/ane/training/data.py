@@ -95,6 +95,7 @@ def _mapped(place: Path, dtype: np.dtype, vocabulary: int) -> Tokens:
 def _write(place: Path, data: bytes) -> None:
     beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
             beside.write_bytes(data)
             os.replace(beside, place)

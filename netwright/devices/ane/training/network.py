@@ -75,9 +75,9 @@ class Network:
         for block, backward, x in zip(self.blocks[::-1], self._backwards[::-1], saved[::-1], strict=True):
             dx = self._backward(block, backward, x, dx, grads, adapters)
         if self.trains_weights:
-            table = np.zeros_like(self.store["embed.weight"])
-            np.add.at(table, tokens, dx)
-            _add(grads, "embed.weight", table)
+            if "embed.weight" not in grads:
+                grads["embed.weight"] = np.zeros_like(self.store["embed.weight"])
+            np.add.at(grads["embed.weight"], tokens, dx)
         return loss
 
     def _forward(self, tokens: np.ndarray, adapters: Mapping[str, np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -97,15 +97,11 @@ def train(
 
 
 def opened(place: Path, resume: bool) -> Path:
-    """The folder, made where it is not there. Raises UserError where a run would be lost, or there is none."""
+    """The folder, which may not be there yet. Raises UserError where a run would be lost, or there is none."""
     if resume and not place.is_dir():
         raise UserError(f"{place}: no such folder; there is no run to resume")
     if not resume and (place / CHECKPOINT).exists():
         raise UserError(f"{place} holds a run already: go on with --resume, or name another folder with --out")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{place}: {error.strerror or error}") from None
     return place
 
 
@@ -118,6 +114,10 @@ def run(
     path = place / CHECKPOINT
     if resume and path.exists():
         checkpoint.restore(path, trainer, kind)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror or error}") from None
     started, rows = trainer.step, []
     steps = trainer.recipe.steps
     with _Log(log, trainer.step) as written:
