@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lowered import attention_block, errors, filled, mlp, swiglu_block
 
 import netwright
+from netwright import spaces
 from netwright.compile.autodiff import autodiff
 from netwright.devices.ane import profile
 from netwright.devices.ane.device import lowered
@@ -248,6 +249,18 @@ def test_a_torch_block_comes_in_either_way(way: str, tmp_path: Path) -> None:
         want = module(example).numpy()
     got = Kernel.of(Simulator(chosen), lowered(graph, chosen)).run(example.numpy())[0]
     assert np.abs(got - want).max() <= TOLERANCE * max(1.0, np.abs(want).max())
+
+
+SIZES = {"conv-small": (1, 16, 16), "ds-cnn": (1, 20, 10), "mlp": (24,), "mobilenet": (3, 48, 48), "vit": (1, 28, 28)}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_candidates_of_every_space_are_programs(name: str, tmp_path: Path) -> None:
+    space, rng = spaces.get(name), np.random.default_rng(0)
+    for index in range(3):
+        build = space.build(space.sample(rng), Type((1, *SIZES[name])), Type((1, 7)))
+        _, found = errors(filled(build.graph), tmp_path / str(index))
+        assert max(found) <= TOLERANCE
 
 
 def test_norms_hold_from_a_thousandth_to_many_thousands(tmp_path: Path) -> None:

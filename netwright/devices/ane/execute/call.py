@@ -45,10 +45,11 @@ class Call:
     def __init__(
         self, statement: Statement, types: Mapping[str, TensorType], known: Mapping[str, np.ndarray],
         read: Callable[[Value], np.ndarray], numerics: Numerics,
+        halves: Callable[[Any], np.ndarray | None] = lambda argument: None,
     ) -> None:
         self.statement, self.numerics = statement, numerics
         self.operands: list[str | Value] = []
-        self._types, self._known, self._read = types, known, read
+        self._types, self._known, self._read, self._halves = types, known, read, halves
         self._args: dict[str, Any] = {**dict(statement.args), **dict(statement.attributes)}
 
     def fail(self, message: str) -> NoReturn:
@@ -86,6 +87,10 @@ class Call:
         if isinstance(argument, str):
             return self._known.get(argument)
         return self._read(argument) if isinstance(argument, (Constant, BlobFile)) else None
+
+    def halves(self, name: str) -> np.ndarray | None:
+        """The argument as float16 where it is a constant of a weight file that is held as it is there, else None."""
+        return self._halves(self._argument(name))
 
     def const(self, name: str, default: Any = _REQUIRED) -> Any:
         """A constant argument as Python numbers, strings or lists of them; `default` where it is not given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,13 +145,38 @@ def _constant(value: Value) -> np.ndarray:
     return value.numpy() if DTYPES[value.type.dtype] is None else _held(value.numpy(), value.type)
 
 
+class _Constants(dict[str, Any]):
+    """Constants by name. One out of a weight file stays where it is until somebody wants it as values are held."""
+
+    def __init__(self, read: Callable[[Value], np.ndarray]) -> None:
+        super().__init__()
+        self._hold = read
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        value = super().__getitem__(name)
+        if isinstance(value, BlobFile):
+            self[name] = value = self._hold(value)
+        return value  # type: ignore[no-any-return]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def file(self, name: str) -> BlobFile | None:
+        """Where the constant is, if nobody wanted it as values are held yet."""
+        value = super().get(name)
+        return value if isinstance(value, BlobFile) else None
+
+
 class _Preparation:
     """Walks the statements once, in order."""
 
     def __init__(self, function: Function, folder: Path, numerics: Numerics) -> None:
         self._function, self._files, self._numerics = function, WeightFiles(folder), numerics
         self._types: dict[str, TensorType] = {}
-        self._known: dict[str, np.ndarray] = {}  # constants, and what follows from constants alone
+        self._known = _Constants(self._read)  # constants, and what follows from constants alone
         self._places: dict[str, int] = {}
         self._start: list[Any] = []
 
@@ -166,9 +191,9 @@ class _Preparation:
                 raise UserError(f"the output {name!r} is no value of the function {self._function.name}")
         outputs = tuple(Variable(name, self._types[name]) for name in self._function.outputs)
         used = {i for step in steps for i in step.operands} | {self._places[v.name] for v in outputs}
-        for name, value in self._known.items():
+        for name in self._known:
             if self._places[name] in used:
-                self._start[self._places[name]] = value
+                self._start[self._places[name]] = self._known[name]
         steps = self._with_last_uses(steps, {self._places[v.name] for v in outputs})
         return Executable(self._function.inputs, outputs, steps, self._start, self._places)
 
@@ -187,7 +212,7 @@ class _Preparation:
         if statement.op == "const":
             self._const(statement)
             return None
-        call = Call(statement, self._types, self._known, self._read, self._numerics)
+        call = Call(statement, self._types, self._known, self._read, self._numerics, self._halves)
         kernel = _kernel(call)
         declared = tuple(v.type for v in statement.results)
         if kernel.types != declared:
@@ -210,7 +235,18 @@ class _Preparation:
             raise UserError(f"{statement.name} = const(...): val is {value.type}, the program says "
                             f"{statement.results[0].type}")
         self._define(statement.results[0])
-        self._known[statement.name] = self._read(value)
+        if isinstance(value, BlobFile):
+            self._files.read(value)  # damage is said here, and by this name
+            self._known[statement.name] = value
+        else:
+            self._known[statement.name] = self._read(value)
+
+    def _halves(self, argument: Any) -> np.ndarray | None:
+        """A constant fp16 argument as its weight file has it."""
+        blob = self._known.file(argument) if isinstance(argument, str) else argument
+        if not isinstance(blob, BlobFile) or blob.type.dtype != "fp16" or self._numerics.flush_subnormals:
+            return None
+        return self._files.read(blob)
 
     def _fold(self, statement: Statement, run: Run, constants: list[Any]) -> None:
         with np.errstate(all="ignore"):

@@ -43,6 +43,8 @@ def _library() -> Any:
     library = ctypes.CDLL(str(place))
     library.nw_product.restype = library.nw_round.restype = None
     library.nw_product.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
+    library.nw_pack.restype = None
+    library.nw_pack.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_long] * 2
     library.nw_round.argtypes = [ctypes.c_void_p, ctypes.c_long]
     return library
 
@@ -55,13 +57,13 @@ def threads() -> int:
 
 
 class Product:
-    """Constant weights [O, I] of fp16 values, ready for products with x float32 [I, S]."""
+    """Constant weights float16 [O, I], ready for products with x float32 [I, S]."""
 
     def __init__(self, weights: np.ndarray) -> None:
         self.rows, self.inner = weights.shape
-        whole = np.zeros((-(-self.rows // ROWS) * ROWS, self.inner), np.float16)
-        whole[: self.rows] = weights
-        self._panels = np.ascontiguousarray(whole.reshape(-1, ROWS, self.inner).swapaxes(1, 2))
+        held = np.ascontiguousarray(weights, np.float16)
+        self._panels = np.empty((-(-self.rows // ROWS), self.inner, ROWS), np.float16)
+        _library().nw_pack(held.ctypes.data, self._panels.ctypes.data, self.rows, self.inner)
 
     def __call__(self, x: np.ndarray, rounded: bool) -> np.ndarray:
         """float32 [O, S], summed in float32, with `rounded` once to fp16."""

@@ -71,6 +71,16 @@ static void panels(const product *p, long from, long to) {
     }
 }
 
+/* w [rows, inner] into panels; rows beyond the last are zeros. */
+void nw_pack(const uint16_t *w, uint16_t *panels, long rows, long inner) {
+    for (long first = 0; first < rows; first += ROWS, panels += ROWS * inner)
+        for (long r = 0; r < ROWS; r++) {
+            const uint16_t *row = w + (first + r) * inner;
+            const int inside = first + r < rows;
+            for (long i = 0; i < inner; i++) panels[i * ROWS + r] = inside ? row[i] : 0;
+        }
+}
+
 /* Every float to the nearest fp16 value, ties to even, in place. */
 void nw_round(float *x, long count) {
     long i = 0;

@@ -20,7 +20,8 @@ _COLUMNS = 1 << 26  # elements of the matrix of windows that are held at a time
 def conv(call: Call) -> Kernel:
     """x [N, C, ...] with weight [O, C/groups, ...] and bias [O]; one to three spatial axes."""
     (x,) = call.floats("x")
-    weight = call.constant("weight")
+    halves = call.halves("weight") if x.dtype == "fp16" else None
+    weight = call.constant("weight") if halves is None else halves
     w = call.floats("weight")[0] if weight is None else TensorType(x.dtype, weight.shape)
     bias = _bias(call, w.shape[0]) if call.has("bias") else None
     groups = call.ints("groups", 1, [1])[0]
@@ -33,16 +34,14 @@ def conv(call: Call) -> Kernel:
     result = TensorType(x.dtype, (x.shape[0], w.shape[0], *walk.out))
     if weight is None:
         return Kernel((result,), lambda v, k: _run(v, k, bias, groups, walk))
-    kernel: np.ndarray = weight
-    if walk.pointwise and groups == 1:
+    linear = walk.pointwise and groups == 1
+    if halves is not None and linear and x.shape[0] == 1 and bias is None and native.available(prod(x.shape[2:])):
+        multiply = native.Product(halves.reshape(w.shape[:2]))
+        return Kernel((result,), lambda v: multiply(v.reshape(v.shape[1], -1), True).reshape(result.shape), exact=True)
+    kernel = call.constant("weight")
+    assert kernel is not None
+    if linear:
         matrix = kernel.reshape(w.shape[:2])
-        if x.dtype == "fp16" and x.shape[0] == 1 and bias is None and native.available(prod(x.shape[2:])):
-            multiply, flush = native.Product(matrix), call.numerics.flush_subnormals
-            return Kernel(
-                (result,),
-                lambda v: multiply(v.reshape(v.shape[1], -1), not flush).reshape(result.shape),
-                exact=not flush,
-            )
         return Kernel((result,), lambda v: _pointwise(v, matrix, bias))
     return Kernel((result,), lambda v: _run(v, kernel, bias, groups, walk))
 
