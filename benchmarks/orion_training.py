@@ -1,10 +1,11 @@
-"""Training on the Neural Engine: python -m benchmarks.orion_training [--only gradients|training|resume|lora] [--json].
+"""Training on the Neural Engine: python -m benchmarks.orion_training [--only PART] [--steps N] [--json].
 
 gradients  every backward program against PyTorch's autograd, float32, at the sizes of the training below
 training   300 steps of a 1.7 M parameter Llama-type network on tiny-shakespeare, layers in fp16 on the simulated
            engine, beside float32 training in plain PyTorch: same start, windows, schedule, AdamW and clipping;
            and that again from weights rounded to fp16, which shows how far apart such runs drift by themselves
 resume     the same run (smaller) killed with SIGKILL at random moments and resumed, against one that was not
+pretrained the first loss of a published network (stories260K) under training, and after 30 steps
 lora       adapters: zero against base, swap, merge, and what training them does to the loss on a second text
 
 Orion (2026), section 9: 1,000 steps without a NaN, delta reload in place of compiling, and no gradient check; its loss
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,24 +98,24 @@ def torch_losses(model: Model, tokens: Tokens, r: Recipe) -> list[float]:
     return losses
 
 
-def training() -> dict[str, Any]:
+def training(steps: int = 300) -> dict[str, Any]:
     """Both runs; the gap of their curves, step by step and over means of 10 steps."""
-    model = fresh(SIZES)
+    model, recipe = fresh(SIZES), replace(RECIPE, steps=steps)
     with tempfile.TemporaryDirectory() as place:
         started = time.perf_counter()
-        found = train(model, shakespeare(), RECIPE, profile_of(PROFILE), place)
+        found = train(model, shakespeare(), recipe, profile_of(PROFILE), place)
         seconds = time.perf_counter() - started
         with open(found["log"], newline="") as file:
             rows = list(csv.DictReader(file))
         assert model.tokenizer is not None
         tokens = prepare(shakespeare(), model.tokenizer, 256, Path(place))
         started = time.perf_counter()
-        theirs = np.array(torch_losses(model, tokens, RECIPE))
+        theirs = np.array(torch_losses(model, tokens, recipe))
         seconds_torch = time.perf_counter() - started
         rounded = trainable(model)
         for name in rounded.store:
             rounded.store[name] = rounded.store[name].astype(np.float16).astype(np.float32)
-        again = np.array(torch_losses(rounded, tokens, RECIPE))
+        again = np.array(torch_losses(rounded, tokens, recipe))
     ours = np.array([float(row["loss"]) for row in rows])
 
     def gap(losses: np.ndarray, steps: int) -> float:
@@ -197,18 +199,31 @@ def lora() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def pretrained() -> dict[str, Any]:
+    """Rotary positions, norms and layouts are right where a trained network is one from the first step."""
+    model = load_model(root() / "stories260k")
+    recipe = Recipe(steps=30, accumulate=4, length=256, rate=3e-4, warmup=5)
+    stories = root() / "tinystories-sample" / "tinystories_197k.txt.gz"
+    with tempfile.TemporaryDirectory() as place:
+        found = train(model, stories, recipe, profile_of(PROFILE), place)
+    return {"guessing": float(np.log(model.config.vocabulary)), **{
+        name: found[name] for name in ("parameters", "loss_first", "loss_last", "compiles", "clamps")}}  # fmt: skip
+
+
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "gradients": gradients, "training": training, "resume": resume, "lora": lora
+    "gradients": gradients, "training": training, "resume": resume, "pretrained": pretrained, "lora": lora
 }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--steps", type=int, default=300, help="of the part training; a multiple of 10")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    found = {name: part() for name, part in PARTS.items() if given.only in (None, name)}
+    parts: dict[str, Callable[[], dict[str, Any]]] = {**PARTS, "training": partial(training, given.steps)}
+    found = {name: part() for name, part in parts.items() if given.only in (None, name)}
     if given.json:
         print(json.dumps(found, indent=1))
         return

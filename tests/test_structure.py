@@ -75,6 +75,7 @@ def test_every_package_has_a_manual() -> None:
         "import netwright.devices, netwright.compile.int8",
         "import netwright.cli.app as a; a._register()",
         "import netwright.report",
+        "import netwright.devices.ane.training.lora",
         "import netwright.devices.ane.mil, netwright.devices.ane.execute, netwright.devices.ane.package",
     ],
 )

@@ -26,6 +26,9 @@ def test_train_then_adapt_then_swap_then_merge_then_generate(place: Path) -> Non
     done = run("train", "text.txt", *SMALL, "--steps", "3", "-o", "run", "--json", cwd=place)
     found = json.loads(done.stdout)
     assert (found["updates"], found["compiles"]) == (3, 4) and not any(found["clamps"].values())
+    header = json.loads(run("checkpoint", "run", "--json", cwd=place).stdout)
+    assert header["step"] == 3 and header["network"]["width"] == 16 and header["recipe"]["length"] == 8
+    assert "network width" in run("checkpoint", "run/checkpoint.safetensors", cwd=place).stdout
     more = ("--rank", "2", "--targets", "q,up", "--steps", "2", "--length", "8", "--csv", "log.csv")
     done = run("lora", "train", "text.txt", "--model", "run/model", *more, "-o", "fine", "--json", cwd=place)
     assert json.loads(done.stdout)["updates"] == 2 and len((place / "log.csv").read_text().splitlines()) == 3
@@ -61,6 +64,8 @@ def test_train_then_adapt_then_swap_then_merge_then_generate(place: Path) -> Non
         ("no linear layer 'z' to adapt", ("lora", "train", "text.txt", "--model", "net", "--targets", "z")),
         ("name what to merge", ("lora", "merge", "--model", "net")),
         ("no adapter is named", ("lora", "swap", "text.txt", "--model", "net", "--length", "8")),
+        ("damaged or no checkpoint", ("checkpoint", "cut")),
+        ("No such file", ("checkpoint", "net")),
         ("config.txt", ("lora", "merge", "--model", "net", "--adapter", "net")),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ import torch
 from torch.nn import functional
 
 from benchmarks import torch_llama
+from netwright.devices.ane.device import lowered
+from netwright.devices.ane.profile import load as load_profile
+from netwright.devices.ane.profile import names
+from netwright.devices.ane.rules import Sight, findings
 from netwright.devices.ane.training import Engine, Guard, Network, Recipe, Trainer, fresh, profile_of
+from netwright.devices.ane.training.adapters import TARGETS, Settings, adapted
 from netwright.devices.ane.training.blocks import blocks
 from netwright.devices.ane.training.data import Tokens, check, prepare, unigram_entropy
 from netwright.devices.ane.training.engine import Loaded
@@ -253,3 +259,22 @@ def test_text_becomes_a_flat_file(tmp_path: Path) -> None:
         check(tokens, 6, 64)
     with pytest.raises(UserError, match="overflows the network's context of 4"):
         check(tokens, 5, 4)
+
+
+@pytest.mark.parametrize("profile", names())
+def test_training_programs_break_no_rule_that_the_host_does_not_keep(profile: str) -> None:
+    model, chosen = fresh(SIZES), load_profile(profile)
+    with_adapters = partial(adapted, settings=Settings(32, 64.0, TARGETS))
+    for half in (*blocks(model.config, 32, model.store), *blocks(model.config, 32, model.store, with_adapters)):
+        for graph in (half.forward, half.backward):
+            found = findings(Sight(lowered(graph, chosen).program.function(), chosen))
+            assert not [f for f in found if f.serious], graph.name
+
+
+def test_a_backward_program_takes_two_surfaces_and_gives_what_weight_gradients_need() -> None:
+    model = fresh(SIZES)
+    attention, feed_forward = blocks(model.config, 32, model.store)[:2]
+    assert [v.name for v in attention.backward.inputs] == ["dy", "n"]
+    assert [v.shape for v in attention.backward.outputs] == [(32, 32), (32, 32), (32, 16), (32, 16), (32, 32)]
+    assert [p.tensor for p in feed_forward.products] == [f"layers.0.{n}.weight" for n in ("gate", "up", "down")]
+    assert not [node for node in feed_forward.backward.nodes if node.op.name == "concat"]

@@ -42,12 +42,12 @@ class Block:
 
     Attributes:
         name: `layers.I.attention` or `layers.I.feed_forward`.
-        forward: x [S, d] (and adapters) -> hidden [S, d].
-        backward: dy [S, d] (adapters), n [S, d], the norm's result -> dn [S, d], then the gradients of `wanted`, then
-            what the products need.
+        forward: adapters, x [S, d] -> hidden [S, d].
+        backward: dy [S, d], adapters, n [S, d], the norm's result -> dn [S, d], the gradient of each adapter, then what
+            the products need.
         norm: tensor of the norm's scale [d]; `epsilon` is the norm's.
-        wanted: adapter inputs whose gradients the backward program gives, in order.
-        inputs: adapter inputs, in the order of both programs.
+        products: the linear layers whose weights are trained.
+        adapters: names of the adapter inputs, in the order of both programs.
     """
 
     name: str
@@ -56,8 +56,7 @@ class Block:
     norm: str
     epsilon: float
     products: tuple[Product, ...]
-    wanted: tuple[str, ...] = ()
-    inputs: tuple[str, ...] = ()
+    adapters: tuple[str, ...]
 
 
 def blocks(config: llama.Config, length: int, store: Store, change: Change | None = None) -> list[Block]:
@@ -78,42 +77,40 @@ def _block(graph: Graph, change: Change | None) -> Block:
     if change is not None:
         graph = change(graph)
     (norm,) = (node for node in graph.nodes if node.op.name == "rms_norm")
-    last = graph.producers[graph.outputs[0]].inputs[1]
-    assert last is not None
-    scope = norm.name.rpartition(".")[0]
+    op: Any = norm.op
+    last, scale = graph.producers[graph.outputs[0]].inputs[1], norm.inputs[1]
+    assert last is not None and scale is not None
     kind = "attention" if any(node.op.name == "causal_attention" for node in graph.nodes) else "feed_forward"
-    adapters = sorted(v.name for v in graph.inputs if v.name != "x")
-    forward = part(graph, {name: name for name in (*adapters, "x")}, [graph.outputs[0].name])
-    branch = part(graph, {**{name: name for name in adapters}, norm.name: "n"}, [last.name])
-    return _differentiated(f"{scope}.{kind}", graph, forward, branch, norm, adapters, change is None)
+    name = f"{norm.name.rpartition('.')[0]}.{kind}"
+    adapters = tuple(sorted(v.name for v in graph.inputs if v.name != "x"))
+    same = {adapter: adapter for adapter in adapters}
+    forward = part(graph, {**same, "x": "x"}, [graph.outputs[0].name])
+    branch = part(graph, {**same, norm.name: "n"}, [last.name])
+    backward, products = _backward(branch, adapters, change is None)
+    return Block(
+        name, replace(forward, name=f"{name}.forward"), replace(backward, name=f"{name}.backward"),
+        graph.param_of[scale].tensor, op.epsilon, products, adapters,
+    )  # fmt: skip
 
 
-def _differentiated(
-    name: str, graph: Graph, forward: Graph, branch: Graph, norm: Node, adapters: Sequence[str], weights: bool
-) -> Block:
+def _backward(branch: Graph, adapters: Sequence[str], weights: bool) -> tuple[Graph, tuple[Product, ...]]:
+    """The gradient of a branch, and with `weights` the linear layers whose weight gradients its outputs give."""
     (end,) = branch.outputs
     linear = [node for node in branch.nodes if node.op.name == "linear"] if weights else []
-    inner = [node.output.name for node in linear if node.output is not end]
+    inner = [node.name for node in linear if node.output is not end]
     gradient = autodiff(branch, ["n", *adapters, *inner])
-    given = [name for name in (_x(node) for node in linear) if name != "n"]
-    grads = [value.name for value in gradient.outputs[1:]]
-    ends = [*grads, *dict.fromkeys(given)]
-    backward = part(gradient, {f"d_{end.name}": "dy", **{n: n for n in adapters}, "n": "n"}, ends)
+    given = dict.fromkeys(name for name in map(_x, linear) if name != "n")
+    ends = [*(value.name for value in gradient.outputs[1:]), *given]
+    backward = part(gradient, {f"d_{end.name}": "dy", **{a: a for a in adapters}, "n": "n"}, ends)
     products = tuple(
         Product(
             _tensor(branch, node),
             NORM if _x(node) == "n" else ends.index(_x(node)),
-            GIVEN if node.output is end else grads.index(f"d_{node.output.name}"),
+            GIVEN if node.output is end else ends.index(f"d_{node.name}"),
         )
         for node in linear
     )
-    op: Any = norm.op
-    scale = norm.inputs[1]
-    assert scale is not None
-    return Block(
-        name, replace(forward, name=f"{name}.forward"), replace(backward, name=f"{name}.backward"),
-        graph.param_of[scale].tensor, op.epsilon, products, tuple(adapters), tuple(adapters),
-    )  # fmt: skip
+    return backward, products
 
 
 def _x(node: Node) -> str:

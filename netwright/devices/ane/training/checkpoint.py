@@ -60,7 +60,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             if header.get("version") != VERSION:
                 raise UserError(f"{path}: checkpoint version {header.get('version')}, this netwright reads {VERSION}")
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged or no checkpoint: {error}") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None

@@ -106,7 +106,7 @@ class Network:
             left = dy if product.dy == GIVEN else made[product.dy]
             right = n if product.x == NORM else made[product.x]
             _add(grads, product.tensor, left.T @ right)
-        for name, gradient in zip(block.wanted, made[1:]):
+        for name, gradient in zip(block.adapters, made[1:]):
             _add(grads, f"{_scope(block)}.{name}", gradient)
         if self.trains_weights:
             _add(grads, block.norm, dscale)
@@ -118,7 +118,7 @@ def _scope(block: Block) -> str:
 
 
 def _given(block: Block, adapters: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    return [adapters[f"{_scope(block)}.{name}"] for name in block.inputs]
+    return [adapters[f"{_scope(block)}.{name}"] for name in block.adapters]
 
 
 def _add(grads: Arrays, name: str, gradient: np.ndarray) -> None:
