@@ -39,9 +39,8 @@ def gpt2(seed: int = 0) -> Any:
     from netwright.models.model import Model
 
     config = family.Config(50257, 768, 12, 12, 3072, 1024)
-    rng = np.random.default_rng(seed)
-    names = family.parameters(config).items()
-    store = Store({n: rng.standard_normal(shape, np.float32) * np.float32(0.02) for n, shape in names})
+    block = np.random.default_rng(seed).standard_normal(1 << 20, np.float32) * np.float32(0.02)
+    store = Store({name: np.resize(block, shape) for name, shape in family.parameters(config).items()})
     return Model("gpt2-124m", "gpt2", config, store, None)
 
 
