@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -80,8 +79,6 @@ def _diff(files: list[str], profile: str, inputs: list[str], outputs: list[str],
 
 
 def _run(files: list[str], profile: str, inputs: list[str], outputs: list[str], as_json: bool) -> None:
-    import os
-
     import numpy as np
 
     from netwright.devices.ane import files as programs
@@ -89,7 +86,7 @@ def _run(files: list[str], profile: str, inputs: list[str], outputs: list[str], 
     from netwright.errors import UserError, nearest
 
     from . import printing
-    from .run import read
+    from .run import read, write
 
     ready = programs.load(files[0], load(profile).numerics)
     given = {name: read(path) for name, path in (_pair(text, "--input") for text in inputs)}
@@ -98,15 +95,7 @@ def _run(files: list[str], profile: str, inputs: list[str], outputs: list[str], 
     for name, path in wanted.items():
         if name not in results:
             raise UserError(f"the program has no output {name!r}{nearest(name, results)}")
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}.npy")
-        try:
-            np.save(beside, results[name])
-            os.replace(beside, target)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-        finally:
-            beside.unlink(missing_ok=True)
+        write(path, results[name])
     rows = {
         name: {"type": f"{a.dtype}{list(a.shape)}", "least": float(np.min(a)), "largest": float(np.max(a)),
                "written": wanted.get(name, "")}

@@ -38,10 +38,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Run a compiled program on its device or emulator."""
-    import os
     from pathlib import Path
-
-    import numpy as np
 
     from netwright import devices
     from netwright.errors import UserError
@@ -59,15 +56,7 @@ def command(
     if len(output) != len(results):
         raise UserError(f"the program has {len(results)} outputs, {len(output)} --output given")
     for path, array in zip(output, results):
-        target = Path(path)
-        beside = target.with_name(f".{target.name}.{os.getpid()}.npy")
-        try:
-            np.save(beside, array)
-            os.replace(beside, target)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-        finally:
-            beside.unlink(missing_ok=True)
+        write(path, array)
     profile = program.profile(*[a[:1] for a in arrays], entry=entry)
     limits = getattr(program, "limits", None)
     violation = profile.broken(limits) if limits is not None else ""
@@ -97,3 +86,23 @@ def read(path: str) -> Any:
         raise UserError(f"{path}: no such file") from None
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f"{path}: not a readable .npy file: {error}") from None
+
+
+def write(path: str, array: Any) -> None:
+    """An .npy file, which appears whole or not at all. Raises UserError when it cannot be written."""
+    import os
+    from pathlib import Path
+
+    import numpy as np
+
+    from netwright.errors import UserError
+
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.npy")
+    try:
+        np.save(beside, array)
+        os.replace(beside, target)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        beside.unlink(missing_ok=True)

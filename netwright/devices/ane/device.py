@@ -48,10 +48,19 @@ FORMS = Rule("N1", "graph", "every op has a form on the engine, and all values a
              "replace the op", "netwright.devices.ane.lower")
 
 
+def _late(subject: Subject) -> list[Violation]:
+    broken = subject.cost.broken(subject.limits) if subject.cost is not None else ""
+    return [Violation("N3", subject.graph.name, broken, "a smaller network, or a larger limit")] if broken else []
+
+
+LIMITS = Rule("N3", "program", "one call keeps the limits that the user sets (modelled)", _late,
+              "a smaller network, or a larger limit", "Orion 2026, section 13: the latency model")
+
+
 class Ane(Device):
     """The Neural Engine under a profile (`ane:m5-baked`); `strict`, the union of all restrictions, by default."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (FORMS, *RULES)
+    rules: ClassVar[tuple[Rule, ...]] = (FORMS, *RULES, LIMITS)
 
     def __init__(self, profile: str = profiles.DEFAULT) -> None:
         self.profile = profiles.load(profile)
@@ -94,10 +103,9 @@ class Ane(Device):
         if broken:
             return broken
         function = self.program(graph).program.function()
-        subject = Subject(graph, self.limits, options={"sight": Sight(function, self.profile)})
-        found = [v for rule in RULES for v in rule.check(subject)]
-        late = self.cost(graph, options).broken(self.limits)
-        return [*found, *([Violation("N3", graph.name, late, "a smaller network, or a larger limit")] if late else [])]
+        cost = self.cost(graph, options)
+        subject = Subject(graph, self.limits, cost=cost, options={"sight": Sight(function, self.profile)})
+        return [v for rule in (*RULES, LIMITS) for v in rule.check(subject)]
 
     def compile(
         self,

@@ -12,11 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowered import attention_block, errors, filled, mlp, swiglu_block
 
+import netwright
+from netwright import spaces
+from netwright.compile.autodiff import autodiff
 from netwright.devices.ane import profile
 from netwright.devices.ane.device import lowered
 from netwright.devices.ane.lower.layout import Held, framed, permuted, reshaped
 from netwright.devices.ane.lower.port import Port
 from netwright.devices.ane.mil import BlobFile, TensorType
+from netwright.devices.ane.simulator import Kernel, Simulator
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Init, Type
 from netwright.graph import ops as o
@@ -184,6 +188,79 @@ def test_core_ml_tools_agree_on_layers_of_language_models(name: str, tmp_path: P
 
     made, _ = errors(LAYERS[name](), tmp_path)
     assert check(made.program, tmp_path) > 0
+
+
+@pytest.mark.parametrize("name", [n for n in LAYERS if not n.endswith(("full", "project"))])
+@pytest.mark.parametrize("chosen", ("strict", "m5-a16-direct"))
+def test_gradients_of_layers_are_programs_too(name: str, chosen: str, tmp_path: Path) -> None:
+    _, found = errors(filled(autodiff(LAYERS[name](), ["x"], keep_outputs=False)), tmp_path, chosen)
+    assert max(found) <= TOLERANCE
+
+
+def test_adapters_are_inputs_and_a_zero_adapter_is_none_to_the_bit(tmp_path: Path) -> None:
+    def adapted(with_adapter: bool) -> Graph:
+        b = Builder("adapted")
+        x = b.input("x", Type((32, 64)))
+        y = b(o.Linear(), x, b.param("w", (48, 64), init=Init("normal", 0.1)))
+        if with_adapter:
+            first, second = b.input("lora_A", Type((64, 8))), b.input("lora_B", Type((8, 48)))
+            low = b(o.Matmul(), b(o.Matmul(), x, first), second)
+            y = b(o.Add(), y, b(o.Mul(), low, b.constant(2.0)))
+        b.output(y)
+        return filled(b.graph())
+
+    _, found = errors(adapted(True), tmp_path, scale=0.5)
+    assert max(found) <= TOLERANCE
+    chosen = profile.load("strict")
+    kernels = [Kernel.of(Simulator(chosen), lowered(adapted(w), chosen)) for w in (True, False)]
+    x = np.random.default_rng(0).standard_normal((32, 64)).astype(np.float32)
+    zeros = np.zeros((64, 8), np.float32), np.zeros((8, 48), np.float32)
+    assert kernels[0].run(x, *zeros)[0].tobytes() == kernels[1].run(x)[0].tobytes()
+
+
+@pytest.mark.parametrize("way", ("torch", "onnx"))
+def test_a_torch_block_comes_in_either_way(way: str, tmp_path: Path) -> None:
+    import torch
+
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.qkv, self.out = torch.nn.LayerNorm(32), torch.nn.Linear(32, 96), torch.nn.Linear(32, 32)
+            self.feed = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.GELU(), torch.nn.Linear(64, 32))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            q, k, v = self.qkv(self.norm(x)).view(1, 16, 3, 4, 8).permute(2, 0, 3, 1, 4)
+            y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(y.transpose(1, 2).reshape(1, 16, 32))
+            return x + self.feed(x)
+
+    torch.manual_seed(0)
+    module, example = Block().eval(), torch.randn(1, 16, 32)
+    if way == "torch":
+        graph = netwright.from_torch(module, example)
+    else:
+        pytest.importorskip("onnx")
+        torch.onnx.export(module, (example,), str(tmp_path / "block.onnx"), dynamo=False)
+        graph = netwright.load(tmp_path / "block.onnx")
+    _, found = errors(graph, tmp_path)
+    assert max(found) <= TOLERANCE
+    chosen = profile.load("strict")
+    with torch.no_grad():
+        want = module(example).numpy()
+    got = Kernel.of(Simulator(chosen), lowered(graph, chosen)).run(example.numpy())[0]
+    assert np.abs(got - want).max() <= TOLERANCE * max(1.0, np.abs(want).max())
+
+
+SIZES = {"conv-small": (1, 16, 16), "ds-cnn": (1, 20, 10), "mlp": (24,), "mobilenet": (3, 48, 48), "vit": (1, 28, 28)}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_candidates_of_every_space_are_programs(name: str, tmp_path: Path) -> None:
+    space, rng = spaces.get(name), np.random.default_rng(0)
+    for index in range(3):
+        build = space.build(space.sample(rng), Type((1, *SIZES[name])), Type((1, 7)))
+        _, found = errors(filled(build.graph), tmp_path / str(index))
+        assert max(found) <= TOLERANCE
 
 
 def test_norms_hold_from_a_thousandth_to_many_thousands(tmp_path: Path) -> None:

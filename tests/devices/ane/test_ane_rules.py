@@ -14,7 +14,18 @@ from mil_programs import Writer, attention, causal, gelu_tanh, rms_norm, swiglu
 
 from netwright.devices.ane import profile
 from netwright.devices.ane.execute import prepare
-from netwright.devices.ane.mil import BlobFile, Constant, Program, Statement, TensorType, Variable, boolean, to_text
+from netwright.devices.ane.mil import (
+    BlobFile,
+    Constant,
+    Function,
+    Program,
+    Statement,
+    TensorType,
+    Variable,
+    boolean,
+    string,
+    to_text,
+)
 from netwright.devices.ane.profile import AneProfile
 from netwright.devices.ane.rules import BY_ID, RULES, Sight, findings, lint
 from netwright.devices.ane.simulator import BAD_SURFACE, OK, Crash, Handle, Kernel, Refused, Simulator, Surface
@@ -190,6 +201,44 @@ def test_R7_overwriting_does_nothing_and_reload_depends_on_the_profile(name: str
     sim.reload(handle, new)
     assert value() == (2 if applies else 1)
     assert sim.compiles == 1
+
+
+def test_a_patched_program_equals_a_fresh_compile_and_counts_as_none(tmp_path: Path) -> None:
+    weights = [rng.standard_normal((64, 64)) for _ in range(2)]
+    first, second = (program(tmp_path / n, lambda w, m=m: w.linear("x", m)) for n, m in zip("ab", weights))
+    x = rng.standard_normal((1, 64, 1, 512)).astype(np.float16)
+    sim, handle = loaded(first, tmp_path / "a")
+    patched = sim.patch(handle, files(second, tmp_path / "b"))
+    source, results = Surface(64 * 512 * 2), [Surface(64 * 512 * 2) for _ in range(2)]
+    source.write(x, "fp16")
+    fresh = outputs(second, tmp_path / "b", x)[1][0]
+    for each, result in zip((patched, handle), results):
+        assert sim.evaluate(each, [source], [result]) == OK
+    assert results[0].read(TensorType("fp16", x.shape)).tobytes() == fresh.tobytes()
+    assert results[1].bytes.tobytes() != results[0].bytes.tobytes() and sim.compiles == 1
+    several, handle = loaded(program(tmp_path / "c", lambda w: swiglu(w, "x", *np.zeros((3, 64, 64)))), tmp_path / "c")
+    with pytest.raises(UserError, match="one weight"):
+        several.patch(handle, files(handle.program, tmp_path / "c"))
+
+
+def test_five_of_the_six_published_training_programs_break_R3() -> None:
+    """Outputs in the order of the published table (Orion 2026, section 9), by its names; fwdAttn by its emitted ones."""
+    returned = {
+        "fwdAttn": ("wo_conv", "q_conv", "k_conv", "v_conv", "attn_out", "rms1_out"),
+        "fwdFFN": ("w2", "h1", "h3", "gate", "rms2"),
+        "ffnBwd": ("dx", "dh1", "dh3"),
+        "sdpaBwd1": ("dV", "P", "dP"),
+        "sdpaBwd2": ("dQ", "dK"),
+        "qkvBwd": ("dx",),
+    }
+    kind = TensorType("fp16", (1, 8, 1, 8))
+    broken = []
+    for name, names in returned.items():
+        statements = tuple(
+            Statement((Variable(n, kind),), "identity", (("x", "x"),), (("name", string(n)),)) for n in names)
+        function = Function("main", "ios18", (Variable("x", kind),), statements, names)
+        broken += [name for f in lint(Program((function,)), M4) if f.rule.id == "R3"]
+    assert broken == ["fwdAttn", "fwdFFN", "ffnBwd", "sdpaBwd1", "sdpaBwd2"]
 
 
 @pytest.mark.parametrize("offset", (0, 128))

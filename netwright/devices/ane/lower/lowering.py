@@ -134,14 +134,15 @@ class Lowering:
         wanted = significant(sizes, order)
         if significant(sizes, held.order) == wanted:
             return self.reshape(held.name, shape)
+        apart = shape if [n for n in shape if n != 1] == [sizes[a] for a in wanted] else framed(permuted(sizes, order))
         key = (held.name, wanted, shape)
         if key not in self._views:
-            name, rank = held.name, len(shape)
+            name, rank = held.name, len(apart)
             if len(held.shape) != rank:
                 rank = max(rank, sum(n != 1 for n in held.shape))
                 name = self.reshape(name, _padded(held.shape, rank))
             source = Held(name, held.order, self.write.types[name].shape)
-            into = _padded(shape, rank)
+            into = _padded(apart, rank)
             perm = permutation(source, sizes, order, into)
             turned = self.write.op("transpose", f"{held.name}_t", x=name, perm=perm)
             self._views[key] = self.reshape(turned, shape)

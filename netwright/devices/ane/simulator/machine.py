@@ -18,7 +18,7 @@ from netwright.errors import UserError
 from ..cost import latency_ms
 from ..execute import Executable, prepare
 from ..files import TEXT
-from ..mil import Program, parse
+from ..mil import BlobFile, Program, parse
 from ..profile import AneProfile
 from ..rules import BY_ID, RULES, Finding, Sight, Surfaces
 from ..rules.rule import COMPILE
@@ -156,6 +156,28 @@ class Simulator:
             self.log.append("R7: reload changed the files, the program goes on with its old weights")
         self.elapsed_ms += self.profile.latency.reload_ms
         self.load(handle)
+
+    def patch(self, handle: Handle, weights: Mapping[str, bytes | Path]) -> Handle:
+        """A second program from a compiled one and other weights, loaded without compiling (section 7, variant a).
+
+        It equals a fresh compile to the bit, and counts as none. Raises UserError for a program with more than one
+        constant in its weight files: of those nobody has shown that it works.
+        """
+        blobs = {v for s in handle.program.functions[0].statements for _, v in s.attributes if isinstance(v, BlobFile)}
+        if len(blobs) != 1 or len(weights) != 1:
+            raise UserError(f"only a program with one weight can be patched, this one has {len(blobs)}: reload it")
+        owner = tempfile.TemporaryDirectory(prefix="netwright-ane-")
+        folder = Path(owner.name)
+        shutil.copyfile(handle.folder / TEXT, folder / TEXT)
+        self._put(folder, weights)
+        chunks = {MODEL_PATH + path: _chunks(folder / path) for path in weights}
+        executable = prepare(
+            as_run(handle.program, self.profile, folder, chunks), folder, self.profile.numerics)
+        versions = {path: _hash(data) for path, data in weights.items()}
+        self.elapsed_ms += self.profile.latency.reload_ms
+        made = Handle(handle.name, folder, handle.program, executable, versions, _owner=owner)
+        self.load(made)
+        return made
 
     def evaluate(self, handle: Handle, inputs: Sequence[Surface], outputs: Sequence[Surface]) -> int:
         """One call: surfaces in the order in which they are bound. Returns `OK` or `BAD_SURFACE`.
