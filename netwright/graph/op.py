@@ -71,7 +71,13 @@ class Op:
 
 @dataclass(frozen=True)
 class Composite(Op):
-    """An op defined by its expansion into primitives; a device may take it whole."""
+    """An op defined by its expansion into primitives; a device may take it whole.
+
+    `differentiable`: operands for which the op has a gradient rule of its own, so that a gradient may keep it whole;
+    where others are wanted too, its expansion is differentiated.
+    """
+
+    differentiable: ClassVar[tuple[int, ...]] = ()
 
     def expand(self, b: Builder, *inputs: Value | None) -> Value | tuple[Value, ...]:
         """Build the op out of other ops."""

@@ -255,3 +255,32 @@ def test_wrong_requests_say_what_there_is() -> None:
         autodiff(b.graph(), ["index"])
     with pytest.raises(ValueError, match="one output of one element"):
         autodiff(b.graph(), ["image"], seeded=True)
+
+
+def test_gradient_of_a_value_inside_is_what_reaches_it() -> None:
+    b = Builder("inside")
+    x = b.input("x", Type((2, 3)))
+    first = b(ops.Linear(), x, b.param("a", (4, 3)), name="first")
+    b.output(b(ops.Linear(), b(ops.Silu(), first), b.param("b", (2, 4)), name="y"))
+    graph = ready(b)
+    given, dy = RNG.standard_normal((2, 3)).astype("f"), RNG.standard_normal((2, 2)).astype("f")
+    dfirst, dx = autodiff(graph, ["first", "x"], keep_outputs=False).run(given, dy)
+    a = graph.store["a"]
+    z = torch.tensor(given @ a.T, requires_grad=True)
+    (torch.nn.functional.silu(z) @ torch.from_numpy(graph.store["b"]).T).backward(torch.from_numpy(dy))
+    assert z.grad is not None
+    assert_close([dfirst, dx], [z.grad.numpy(), z.grad.numpy() @ a], 1e-5)
+
+
+@pytest.mark.parametrize("wrt", [["x"], ["x", "cosine"]])
+def test_a_rotation_is_differentiated_whole_where_its_tables_are_fixed(wrt: list[str]) -> None:
+    b = Builder("rotated")
+    x = b.input("x", Type((2, 5, 6)))
+    tables = [b.input(name, Type((5, 3))) for name in ("cosine", "sine")]
+    b.output(b(ops.Rope(), x, *tables, name="y"))
+    graph = b.graph()
+    backward = autodiff(graph, wrt, keep_outputs=False)
+    assert ("rope" in {node.op.name for node in backward.nodes}) == (wrt == ["x"])
+    inputs = [RNG.standard_normal(v.shape).astype("f") for v in graph.inputs]
+    dy = RNG.standard_normal((2, 5, 6)).astype("f")
+    assert_close(backward.run(*inputs, dy), torch_gradients(graph, inputs, wrt, [dy]), 1e-5)

@@ -14,6 +14,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -82,6 +83,13 @@ def write(path: str | Path, tensors: Sequence[np.ndarray], floats: str | None = 
     except OSError as error:
         raise UserError(f"cannot write {place}: {error.strerror or error}") from None
     return written
+
+
+def to_bytes(tensors: Sequence[np.ndarray], floats: str | None = "fp16") -> tuple[bytes, Written]:
+    """The contents of the file that `write` writes, and what it says. Raises UserError as it does."""
+    file = BytesIO()
+    written = _write(file, tensors, floats)
+    return file.getvalue(), written
 
 
 def _write(file: BinaryIO, tensors: Sequence[np.ndarray], floats: str | None) -> Written:

@@ -16,7 +16,7 @@ from ..files import TEXT
 from ..lower import Lowered, Port, Weight
 from ..mil import BlobFile, Program, Variable, parse, to_text
 from ..passes.uniform import allocation
-from ..weights import FP16_MAX, MODEL_PATH
+from ..weights import FP16_MAX, MODEL_PATH, Written, to_bytes
 from ..weights import write as write_weights
 from .machine import OK, Handle, Simulator, put
 from .surface import Surface
@@ -24,15 +24,27 @@ from .surface import Surface
 
 def weight_files(weights: Sequence[Weight]) -> dict[str, bytes]:
     """Path below `@model_path` -> contents, of the constants of a lowered program."""
-    with TemporaryDirectory(prefix="netwright-ane-") as place:
-        return {path: (Path(place) / path).read_bytes() for path in written(weights, Path(place))}
+    return {path: contents(several)[0] for path, several in by_file(weights).items()}
+
+
+def contents(several: Sequence[Weight]) -> tuple[bytes, Written]:
+    """What is in the file that these constants share, and what was clamped on the way."""
+    data, made = to_bytes([w.read() for w in several])
+    assert made.offsets == tuple(w.blob.offset for w in several)
+    return data, made
+
+
+def by_file(weights: Sequence[Weight]) -> dict[str, list[Weight]]:
+    """Path below `@model_path` -> the constants in that file, in its order."""
+    files: dict[str, list[Weight]] = {}
+    for weight in weights:
+        files.setdefault(weight.blob.path.removeprefix(MODEL_PATH), []).append(weight)
+    return files
 
 
 def written(weights: Sequence[Weight], folder: Path) -> list[str]:
     """Writes the weight files into a folder; their paths below it. Raises UserError when they cannot be written."""
-    files: dict[str, list[Weight]] = {}
-    for weight in weights:
-        files.setdefault(weight.blob.path.removeprefix(MODEL_PATH), []).append(weight)
+    files = by_file(weights)
     for path, several in files.items():
         made = write_weights(folder / path, [w.read() for w in several])
         assert made.offsets == tuple(w.blob.offset for w in several)
@@ -128,18 +140,18 @@ class Kernel:
             for port in self.outputs
         )
 
-    def update(self, weights: Mapping[str, bytes | Path]) -> str:
-        """New weight files: reload, prove by a probe that they are used, else compile again.
+    def update(self, weights: Mapping[str, bytes | Path], prove: bool = True) -> str:
+        """New weight files: reload, prove by a probe that they are used, else compile again. Without `prove`, reload.
 
         The probe is one fixed input of random numbers. Outputs that changed prove that the old weights are gone; where
         none did, the outputs have to be, to the bit, those of a program made anew with the new weights. Returns
         `reload` or `recompile`. Raises UserError where the compile budget is spent.
         """
-        before = self._seen or self._probe()
+        before = (self._seen or self._probe()) if prove else b""
         self.simulator.reload(self._handle, weights)
-        self._seen = self._probe()
+        self._seen = self._probe() if prove else b""
         done = "reload"
-        if self._seen == before and not self._proved(weights):
+        if prove and self._seen == before and not self._proved(weights):
             self.simulator.log.append("the probe saw the old weights after a reload: compiled again")
             self.simulator.delete(self._handle)
             self._handle = self._compiled(weights)
