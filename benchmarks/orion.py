@@ -1,4 +1,4 @@
-"""Orion on any machine, measured: python -m benchmarks.orion {compile,reload,decode} [--json].
+"""Orion on any machine, measured: python -m benchmarks.orion {compile,reload,decode,nats} [--json].
 
 compile  the engine programs of a GPT-2 of 124M parameters, from graphs to text and weight files, in a process of its
          own; then again, found on disk
@@ -7,6 +7,8 @@ reload   new weights for all of those programs by delta reload, beside writing a
 decode   tokens a second of a model file on the executor (mode ane, every column computed) and on this processor
          (mode cpu), beside a plain PyTorch decoder with a cache; all in turns
 
+nats     nats a token on the engine and in float32: stories260k on its stories, others on 2,048 tokens of WikiText-2
+
 The engine is simulated: seconds are those of this machine, and nothing here is a time of Apple's hardware. Use
 OMP_NUM_THREADS to pin threads.
 """
@@ -14,8 +16,10 @@ OMP_NUM_THREADS to pin threads.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -28,6 +32,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.recorded import root
+
 BUCKET = 64
 ORION = 4200 / 494  # ms to recompile and to reload 60 programs (Orion 2026): the published ratio, on an M4 Max
 
@@ -39,9 +45,8 @@ def gpt2(seed: int = 0) -> Any:
     from netwright.models.model import Model
 
     config = family.Config(50257, 768, 12, 12, 3072, 1024)
-    rng = np.random.default_rng(seed)
-    names = family.parameters(config).items()
-    store = Store({n: rng.standard_normal(shape, np.float32) * np.float32(0.02) for n, shape in names})
+    block = np.random.default_rng(seed).standard_normal(1 << 20, np.float32) * np.float32(0.02)
+    store = Store({name: np.resize(block, shape) for name, shape in family.parameters(config).items()})
     return Model("gpt2-124m", "gpt2", config, store, None)
 
 
@@ -176,10 +181,51 @@ def decoding(path: str, rounds: int, count: int, context: int = 256) -> dict[str
     }  # fmt: skip
 
 
+def likelihood(path: str, texts: list[str], window: int, most: int) -> dict[str, Any]:
+    """Nats a token of texts cut into windows, on the engine and in float32."""
+    from netwright.devices.ane.decoder import AneRunner
+    from netwright.models import load
+    from netwright.models.generate import perplexity
+
+    model = load(path)
+    assert model.tokenizer is not None
+    context = min(window, model.config.context)
+    runner = AneRunner(model, mode="ane-prefill", profile="m4max-orion", context=context)
+    engine, processor, count = 0.0, 0.0, 0
+    for text in texts:
+        tokens = model.tokenizer.encode(text, begin=True)[:most]
+        for start in range(0, len(tokens) - 1, window):
+            part = np.array(tokens[start : start + window])
+            if len(part) < 2:
+                continue
+            scores = runner.sequence(part.tolist())[:-1].astype(np.float64)
+            scores -= scores.max(-1, keepdims=True)
+            scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
+            engine -= float(scores[np.arange(len(part) - 1), part[1:]].sum())
+            loss, predicted = perplexity(model, part.tolist(), window=len(part))
+            processor, count = processor + loss * predicted, count + predicted
+    return {
+        "model": model.name, "predicted": count, "engine_nats": engine / count, "float32_nats": processor / count,
+        "perplexity_ratio": float(np.exp((engine - processor) / count)),
+    }  # fmt: skip
+
+
+def stories() -> list[str]:
+    """The texts of which stories260k is known to take 1.243 nats a token."""
+    packed = (root() / "tinystories-sample" / "tinystories_197k.txt.gz").read_bytes()
+    parts = re.split("(?=Once upon a time)", gzip.decompress(packed).decode().replace("\n\n", "\n"))
+    return [part.strip()[:600] for part in parts[1:31]]
+
+
+def wikitext() -> list[str]:
+    """WikiText-2's test set."""
+    return [gzip.decompress((root() / "wikitext2-eval" / "test.txt.gz").read_bytes()).decode()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("compile", "reload", "decode"))
-    parser.add_argument("models", nargs="*", help="model files, for decode")
+    parser.add_argument("what", choices=("compile", "reload", "decode", "nats"))
+    parser.add_argument("models", nargs="*", help="model files, for decode and nats")
     parser.add_argument("--folder", type=Path, help="of compiled programs; compile once, there")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=16)
@@ -189,6 +235,11 @@ def main() -> None:
         found: Any = compiling(given.folder) if given.folder else compile_twice()
     elif given.what == "reload":
         found = reloading(given.rounds)
+    elif given.what == "nats":
+        found = [
+            likelihood(path, stories(), 512, 250) if "260" in path else likelihood(path, wikitext(), 512, 2048)
+            for path in given.models
+        ]
     else:
         found = [decoding(path, given.rounds, given.tokens) for path in given.models]
     if given.json:

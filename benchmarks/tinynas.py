@@ -37,13 +37,13 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def source(what: str, data: str | None, folder: Path) -> str:
-    """The path of an .npz of the arm's task."""
+def source(what: str, data: str | None, folder: Path, samples: int | None) -> str:
+    """The path of an .npz of the arm's task, with the first so many of its test samples."""
     if what == "mnist":
         return mnist(data)
     path = folder / "cifar10.npz"
     (x_train, y_train), (x_test, y_test) = (cifar10(root(data), part) for part in ("train", "test"))
-    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test[:samples], y_test=y_test[:samples])
     return str(path)
 
 
@@ -54,6 +54,9 @@ def main() -> None:
     parser.add_argument("--budget", default="8min")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="only these")
+    for limit in ("ram", "flash", "latency"):
+        parser.add_argument(f"--{limit}", help="in place of the usual")
+    parser.add_argument("--samples", type=int, help="of CIFAR-10's test set, the first so many (all)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     time.monotonic = time.process_time  # what a budget is counted in
@@ -63,13 +66,14 @@ def main() -> None:
     from netwright.study import fit
 
     torch.set_num_threads(1)
+    limits = {**SIZES[given.what], **{k: v for k in ("ram", "flash", "latency") if (v := getattr(given, k))}}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        task = source(given.what, given.data, Path(folder))
+        task = source(given.what, given.data, Path(folder), given.samples)
         for seed in given.seeds:
             for arm in given.arms:
                 study = fit(
-                    task, "cortex-m4", **SIZES[given.what], **ARMS[arm], space="mobilenet", workers=1, seed=seed,
+                    task, "cortex-m4", **limits, **ARMS[arm], space="mobilenet", workers=1, seed=seed,
                     budget_s=time_s(given.budget), out=Path(folder) / f"{arm} {seed}".replace(" ", "-"),
                 )  # fmt: skip
                 rows.append({**row(arm, study), "macs": study.graph.macs})
@@ -77,7 +81,7 @@ def main() -> None:
                     show(rows[-1])
     means = {arm: [r["accuracy"]["device"] for r in rows if r["what"] == arm] for arm in given.arms}
     if given.json:
-        print(json.dumps({"what": given.what, **SIZES[given.what], "budget": given.budget, "rows": rows}, indent=1))
+        print(json.dumps({"what": given.what, **limits, "budget": given.budget, "rows": rows}, indent=1))
         return
     first = given.arms[0]
     for arm in given.arms:

@@ -58,7 +58,7 @@ class AneRunner:
         self._check(tokens)
         size = self._whole(len(tokens)) if self.position == 0 else None
         if size is not None:
-            logits = self._whole_prompt(tokens, size)
+            logits = self._logits(self._whole_prompt(tokens, size)[-1:])[0]
         elif self._processor is not None:
             self._processor.position = self.position
             logits = self._processor.prefill(tokens)
@@ -77,6 +77,21 @@ class AneRunner:
             logits = self._step([token], 0)
         self.position += 1
         return logits
+
+    def sequence(self, tokens: Sequence[int]) -> np.ndarray:
+        """Logits [S, V] after every token of a text from the start, by whole-layer programs; the cache has it then.
+
+        Raises UserError where the text is too long for a bucket or the compile budget has no room for its programs.
+        """
+        self.reset()
+        self._check(tokens)
+        size = self._whole(len(tokens))
+        if size is None:
+            raise UserError(f"no programs for {len(tokens):,} positions at once: at most {BUCKETS[-1]:,}, and within "
+                            f"a budget of {self.programs.simulator.profile.soft_budget} compiles")
+        x = self._whole_prompt(tokens, size)
+        self.position = len(tokens)
+        return self._logits(x)
 
     def _check(self, tokens: Sequence[int]) -> None:
         if self.position + len(tokens) > self.context:
@@ -110,7 +125,7 @@ class AneRunner:
                 cache = self._states(layer)[f"layers.{layer}.{name}_cache"]  # [heads, context, channels]
                 heads, _, channels = cache.shape
                 cache[:, : len(tokens)] = rows[: len(tokens)].reshape(-1, heads, channels).transpose(1, 0, 2)
-        return self._logits(x[len(tokens) - 1])
+        return x[: len(tokens)]
 
     def _step(self, tokens: Sequence[int], after: int) -> np.ndarray:
         count, position = len(tokens), self.position + after
@@ -123,7 +138,7 @@ class AneRunner:
             (hidden,) = attend.step(*rows, np.array([position]))
             x[:count] = hidden
             (x,) = self.programs.kernel("feed_forward", layer, DECODE).run(x)
-        return self._logits(x[count - 1])
+        return self._logits(x[count - 1 : count])[0]
 
     def _states(self, layer: int) -> dict[str, np.ndarray]:
         if self._processor is not None:
@@ -147,9 +162,11 @@ class AneRunner:
         return ready.step(np.array(tokens, np.int64), *places)[0]
 
     def _logits(self, x: np.ndarray) -> np.ndarray:
-        model = self.model
-        ready = self._prepared(("head", 0, 1), lambda: model.builders.head(model.config, 1, store=model.store))
-        return ready.step(x[None])[0][0]
+        model, count = self.model, len(x)
+        ready = self._prepared(
+            ("head", 0, count), lambda: model.builders.head(model.config, count, store=model.store)
+        )
+        return ready.step(x)[0]
 
     def _prepared(
         self, key: tuple[str, int, int], build: Callable[[], Graph], shares: Prepared | None = None

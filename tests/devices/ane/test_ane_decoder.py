@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +54,15 @@ def test_prompt_and_steps_are_the_whole_pass(model: Model, mode: str, profile: s
         made = [runner.prefill(tokens[:7].tolist()), *(runner.step(int(t)) for t in tokens[7:])]
         assert np.abs(np.array(made) - expected[6:]).max() < tolerance
         assert runner.position == 11
+
+
+def test_a_text_at_once_has_the_logits_of_every_position(model: Model, tmp_path: Path) -> None:
+    tokens = tokens_for(model.config, 12)
+    expected = whole(model, tokens)
+    runner = AneRunner(model, programs=Programs(model, "m4max-orion", folder=tmp_path))
+    made = runner.sequence(tokens[:10].tolist())
+    assert np.abs(made - expected[:10]).max() < 0.02 * max(1.0, float(np.abs(expected).max()))
+    assert np.abs(runner.step(int(tokens[10])) - expected[10]).max() < 0.02 * max(1.0, float(np.abs(expected).max()))
 
 
 def test_a_second_prompt_goes_on_from_the_first(model: Model, tmp_path: Path) -> None:
@@ -108,3 +119,21 @@ def test_greedy_text_is_equal_in_all_three_modes(shared_data: Path) -> None:
     runners = [CpuRunner(model), *(AneRunner(model, mode=mode) for mode in ("ane-prefill", "ane"))]
     texts = [Generator(r, model.tokenizer).text("Once upon a time", max_tokens=60) for r in runners]
     assert len(texts[0]) > 100 and texts[0] == texts[1] == texts[2]
+
+
+def test_stories260k_keeps_its_loss_on_the_engine(shared_data: Path) -> None:
+    """The first three of the texts that give 1.243 nats a token in float32 (`tests/models/test_trained.py`)."""
+    model = load(shared_data / "stories260k" / "stories260K.bin")
+    assert model.tokenizer is not None
+    packed = (shared_data / "tinystories-sample" / "tinystories_197k.txt.gz").read_bytes()
+    text = gzip.decompress(packed).decode().replace("\n\n", "\n")
+    losses: dict[str, list[float]] = {"engine": [], "processor": []}
+    runner = AneRunner(model, profile="m4max-orion")
+    for part in re.split("(?=Once upon a time)", text)[1:4]:
+        tokens = np.array(model.tokenizer.encode(part.strip()[:600], begin=True)[:250])
+        for where, logits in (("engine", runner.sequence(tokens.tolist())), ("processor", whole(model, tokens))):
+            scores = logits[:-1].astype(np.float64)
+            scores -= np.log(np.exp(scores).sum(-1, keepdims=True))
+            losses[where] += list(-scores[np.arange(len(tokens) - 1), tokens[1:]])
+    assert len(losses["engine"]) > 600
+    assert abs(np.mean(losses["engine"]) - np.mean(losses["processor"])) < 0.002

@@ -5,10 +5,11 @@
    The weights lie in panels of 16 rows, within one by column: w[panel][inner][16]. A step takes 16 rows' weights of one
    column and multiplies them with up to 16 values of x, each kept in a register of sums. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { ROWS = 16, COLUMNS = 16, MOST_THREADS = 64, SPINS = 20000, LEAST_WORK = 1 << 18 };
+enum { ROWS = 16, COLUMNS = 16, MOST_THREADS = 64, SPINS = 20000, YIELDS = 2000, LEAST_WORK = 1 << 18 };
 
 typedef float sums __attribute__((vector_size(4 * ROWS)));
 typedef _Float16 halves __attribute__((vector_size(2 * ROWS)));
@@ -154,10 +155,7 @@ void nw_product(const void *w, const float *x, float *y, long rows, long inner, 
     if (pool.sleeping) pthread_cond_broadcast(&pool.wake);
     pthread_mutex_unlock(&pool.sleep);
     share(0, pool.threads);
-    while (atomic_load_explicit(&pool.left, memory_order_acquire)) {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
+    for (long spins = 0; atomic_load_explicit(&pool.left, memory_order_acquire); spins++)
+        if (spins > YIELDS) sched_yield(); /* a helper may be waiting for this very core */
     pthread_mutex_unlock(&pool.taken);
 }
