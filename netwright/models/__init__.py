@@ -8,7 +8,8 @@
 
 `gpt2` and `llama` have the same functions: `full`, `decode`, and the pieces of a layer for accelerators (`attention`,
 `feed_forward`, `project`, `attend`, `embed`, `head`). `tokenizers/` turns text into tokens, `sampling` chooses the
-next one, `generate` writes text with anything that has `prefill` and `step`.
+next one, `generate` writes text with anything that has `prefill` and `step`, `writing` puts a Llama-type network into a
+folder.
 """
 
 from __future__ import annotations

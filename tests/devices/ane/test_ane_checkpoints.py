@@ -67,6 +67,17 @@ def test_resuming_gives_the_same_bits(at: int, text: Path, whole: Path, tmp_path
     assert losses[0] == losses[1]
 
 
+def test_an_interrupted_run_keeps_every_finished_step(text: Path, whole: Path, tmp_path: Path) -> None:
+    def stop(stage: str, share: float, words: str) -> None:
+        if words.startswith("step 3 "):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(SIZES), text, RECIPE, PROFILE, tmp_path, tell=stop)
+    assert train(fresh(SIZES), text, RECIPE, PROFILE, tmp_path, resume=True)["resumed_at"] == 3
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == (whole / "checkpoint.safetensors").read_bytes()
+
+
 def test_kill_9_at_any_moment_loses_nothing(text: Path, tmp_path: Path) -> None:
     words = ["train", str(text), "--config", SIZES, "--steps", "24", "--length", "8", "--accumulate", "1", "--json"]
     command = [sys.executable, "-m", "netwright", *words, "--save-every", "3", "-o"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +33,15 @@ class Tokens:
         """Where window `index` of a training run starts: each pass over the text has its own offset and order."""
         count = len(self.numbers) // length
         epoch, place = divmod(index, count)
-        rng = np.random.default_rng([seed, epoch])
-        offset = int(rng.integers(len(self.numbers)))
-        return offset + length * int(rng.permutation(count)[place])
+        offset, order = _pass(seed, epoch, len(self.numbers), count)
+        return offset + length * int(order[place])
+
+
+@lru_cache(maxsize=2)
+def _pass(seed: int, epoch: int, tokens: int, windows: int) -> tuple[int, np.ndarray]:
+    """Where the windows of a pass begin, and their order."""
+    rng = np.random.default_rng([seed, epoch])
+    return int(rng.integers(tokens)), rng.permutation(windows)
 
 
 def check(tokens: Tokens, length: int, context: int) -> None:

@@ -135,6 +135,10 @@ def run(
             trainer.run(told)
         except FloatingPointError as error:
             raise UserError(f"{error}; try a smaller --lr") from None
+        except KeyboardInterrupt:
+            if not trainer.updating:
+                checkpoint.write(path, trainer, kind)
+            raise
     engine = trainer.network.engine
     return {
         "steps": trainer.step, "resumed_at": started, "updates": trainer.optimiser.step,

@@ -79,7 +79,8 @@ class Trainer:
     """Trains `weights` (arrays changed in place: the network's, or its adapters) on the windows of `tokens`.
 
     Everything that decides the next step is in the weights, the moments, `step` and the loss scale: data order follows
-    from the seed and the step. `about` is what else a checkpoint must agree in.
+    from the seed and the step. `about` is what else a checkpoint must agree in; `updating` says that the weights are
+    between two steps' just now.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Trainer:
         self.scale = LossScale(recipe.loss_scale or 1024.0, dynamic=not recipe.loss_scale)
         self.about = {**asdict(network.config), **(about or {})}
         self.step = 0
+        self.updating = False
         self._proved: int | None = None
 
     def one(self) -> Row:
@@ -108,14 +110,14 @@ class Trainer:
             raise FloatingPointError(f"the loss is {loss} at step {self.step}")
         for g in grads.values():
             g *= np.float32(1 / (factor * r.accumulate))
-        clamps = guard.total - before
+        clamps, self.updating = guard.total - before, True
         used = self.scale.told(clamps > 0 or not all(np.isfinite(g).all() for g in grads.values()))
         rate = self.schedule.rate(self.step)
         found = clip(grads, r.clip) if used else float("nan")
         if used:
             self.optimiser.update(self.weights, grads, rate)
             self._reload()
-        self.step += 1
+        self.step, self.updating = self.step + 1, False
         seconds = time.perf_counter() - started
         return Row(self.step, loss, rate, found, guard.total - before, int(not used), factor,
                    self.network.engine.compiles, seconds * 1e3, r.accumulate * r.length / seconds)
