@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netwright.devices.ane.execute import native
 from netwright.devices.ane.execute.numerics import round_fp16
+from netwright.devices.host import native
 
 SIZES = [(1, 1, 1), (16, 4, 16), (17, 3, 1), (40, 129, 5), (576, 576, 16), (33, 1000, 21), (600, 700, 64)]
 

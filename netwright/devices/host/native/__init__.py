@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from netwright.devices.c.toolchain import build, cache_folder
-from netwright.devices.quantities import cores
+from ...c.toolchain import build, cache_folder
+from ...quantities import cores
 
 ROWS = 16  # of a panel, as in kernels.c
 MOST_COLUMNS = 128  # beyond, NumPy's blocked product is faster than reading the weights once for each 16 columns
@@ -43,7 +44,8 @@ def _library() -> Any:
     library = ctypes.CDLL(str(place))
     library.nw_product.restype = library.nw_round.restype = None
     library.nw_product.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
-    library.nw_pack.restype = None
+    library.nw_pack.restype = library.nw_vector.restype = None
+    library.nw_vector.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3
     library.nw_pack.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_long] * 2
     library.nw_round.argtypes = [ctypes.c_void_p, ctypes.c_long]
     return library
@@ -87,3 +89,14 @@ def rounded(values: np.ndarray) -> np.ndarray | None:
         return None
     library.nw_round(values.ctypes.data, values.size)
     return values
+
+
+def vector(weight: np.ndarray, x: np.ndarray, out: np.ndarray) -> Callable[[], None] | None:
+    """A call that puts float32 weight [O, I] times x [I] into out [O], all contiguous and where they are now; None for
+    other arrays, or without a compiler."""
+    arrays = (weight, x, out)
+    if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in arrays) or _library() is None:
+        return None
+    function, places = _library().nw_vector, [a.ctypes.data for a in arrays]
+    given = (*places, *weight.shape, threads())
+    return lambda: function(*given)
