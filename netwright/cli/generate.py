@@ -92,9 +92,10 @@ def command(
 
 def _runner(model: Model, mode: str, context: int | None, profile: str) -> Runner:
     if mode == "cpu":
+        from netwright.devices.host.products import Products
         from netwright.models.generate import CpuRunner
 
-        return CpuRunner(model, context=context)
+        return CpuRunner(model, context=context, products=Products(model))
     from netwright.devices.ane.decoder import AneRunner
 
     return AneRunner(model, context=context, mode=mode, profile=profile)

@@ -21,6 +21,7 @@ from ...c.toolchain import build, cache_folder
 from ...quantities import cores
 
 ROWS = 16  # of a panel, as in kernels.c
+KINDS = {"q8_0": 80, "q4_0": 40, "q4_1": 41}
 MOST_COLUMNS = 128  # beyond, NumPy's blocked product is faster than reading the weights once for each 16 columns
 FLAGS = (
     "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fno-sanitize=all",
@@ -44,6 +45,8 @@ def _library() -> Any:
     library = ctypes.CDLL(str(place))
     library.nw_product.restype = library.nw_round.restype = None
     library.nw_product.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
+    library.nw_packed.restype = None
+    library.nw_packed.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 2 + [ctypes.c_int, ctypes.c_long]
     library.nw_pack.restype = library.nw_vector.restype = None
     library.nw_vector.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3
     library.nw_pack.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_long] * 2
@@ -97,6 +100,23 @@ def vector(weight: np.ndarray, x: np.ndarray, out: np.ndarray) -> Callable[[], N
     arrays = (weight, x, out)
     if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in arrays) or _library() is None:
         return None
-    function, places = _library().nw_vector, [a.ctypes.data for a in arrays]
-    given = (*places, *weight.shape, threads())
-    return lambda: function(*given)
+    return _bound(_library().nw_vector, arrays, *weight.shape, threads())
+
+
+def blocks(kind: str, rows: np.ndarray, x: np.ndarray, out: np.ndarray) -> Callable[[], None] | None:
+    """A call that puts a matrix in blocks (`netwright.models.blocks`) times x float32 [I] into out [O]; None without a
+    compiler. Arrays are contiguous and stay where they are."""
+    arrays = (rows, x, out)
+    if _library() is None or not all(a.flags.c_contiguous for a in arrays):
+        return None
+    return _bound(_library().nw_packed, arrays, len(rows), len(x), KINDS[kind], threads())
+
+
+def _bound(function: Any, arrays: tuple[np.ndarray, ...], *numbers: int) -> Callable[[], None]:
+    """The call on these arrays, which live as long as it does."""
+    given = (*(a.ctypes.data for a in arrays), *numbers)
+
+    def call(held: tuple[np.ndarray, ...] = arrays) -> None:
+        function(*given)
+
+    return call

@@ -112,6 +112,60 @@ static void streams(const product *p, long from, long to) {
     }
 }
 
+/* Blocks of 32 numbers times one column: see models/blocks.py. Kinds are 80, 40 and 41. */
+static inline sums bytes_to_sums(const void *place, int high, int shift) {
+    typedef uint8_t bytes __attribute__((vector_size(ROWS)));
+    bytes b;
+    __builtin_memcpy(&b, place, sizeof b);
+    if (shift) b = b >> 4;
+    if (high) b = b & 15;
+    return __builtin_convertvector(b, sums);
+}
+
+static inline float half_at(const uint8_t *place) {
+    _Float16 h;
+    __builtin_memcpy(&h, place, sizeof h);
+    return (float)h;
+}
+
+static inline __attribute__((always_inline)) void packed(const product *p, long from, long to, const int kind) {
+    typedef int8_t signeds __attribute__((vector_size(ROWS)));
+    const int size = kind == 80 ? 34 : kind == 40 ? 18 : 20;
+    const long blocks = p->inner / 32, last = to * ROWS < p->rows ? to * ROWS : p->rows;
+    float of_block[blocks]; /* sums of x, times which each block's offset counts */
+    for (long b = 0; b < blocks; b++) {
+        float all = 0;
+        for (int i = 0; i < 32; i++) all += p->x[b * 32 + i];
+        of_block[b] = all;
+    }
+    for (long r = from * ROWS; r < last; r++) {
+        const uint8_t *w = (const uint8_t *)p->w + r * blocks * size;
+        sums sum = {0};
+        float offset = 0;
+        for (long b = 0; b < blocks; b++, w += size) {
+            sums first, second, low, high;
+            __builtin_memcpy(&first, p->x + b * 32, sizeof first);
+            __builtin_memcpy(&second, p->x + b * 32 + ROWS, sizeof second);
+            const float scale = half_at(w);
+            if (kind == 80) {
+                signeds left, right;
+                __builtin_memcpy(&left, w + 2, sizeof left);
+                __builtin_memcpy(&right, w + 2 + ROWS, sizeof right);
+                low = __builtin_convertvector(left, sums), high = __builtin_convertvector(right, sums);
+            } else {
+                low = bytes_to_sums(w + size - ROWS, 1, 0), high = bytes_to_sums(w + size - ROWS, 0, 1);
+                offset += (kind == 40 ? -8 * scale : half_at(w + 2)) * of_block[b];
+            }
+            sum += (low * first + high * second) * scale;
+        }
+        p->y[r] = total(sum) + offset;
+    }
+}
+
+static void packed_80(const product *p, long from, long to) { packed(p, from, to, 80); }
+static void packed_40(const product *p, long from, long to) { packed(p, from, to, 40); }
+static void packed_41(const product *p, long from, long to) { packed(p, from, to, 41); }
+
 /* w [rows, inner] into panels; rows beyond the last are zeros. */
 void nw_pack(const uint16_t *w, uint16_t *panels, long rows, long inner) {
     for (long first = 0; first < rows; first += ROWS, panels += ROWS * inner)
@@ -206,4 +260,9 @@ void nw_product(const void *w, const float *x, float *y, long rows, long inner, 
 /* y [rows] = w [rows, inner] x [inner], all float. */
 void nw_vector(const float *w, const float *x, float *y, long rows, long inner, long threads) {
     done((product){w, x, y, rows, inner, 1, 0, streams}, threads);
+}
+
+/* y [rows] = w [rows, inner] x [inner], w in blocks. */
+void nw_packed(const void *w, const float *x, float *y, long rows, long inner, int kind, long threads) {
+    done((product){w, x, y, rows, inner, 1, 0, kind == 80 ? packed_80 : kind == 40 ? packed_40 : packed_41}, threads);
 }
