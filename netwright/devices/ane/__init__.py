@@ -8,6 +8,7 @@
     rules.lint("model.mil", "m4max-orion")          # which restrictions of a device and tool chain it breaks
     lower.lower(graph, profile.load("strict"))      # a Graph as a program that breaks none
     simulator.Simulator(profile.load("m5-baked"))   # the driver's contract, down to its silent faults
+    macos.Macos(profile.load("m4max-orion"))        # the same calls on a Mac's engine; not verified on hardware
 
 The device `ane` (`ane:m5-baked` under another profile) puts these together: check, cost, compile, run.
 
