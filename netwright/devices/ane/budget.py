@@ -39,8 +39,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not 1 <= self.programs <= self.profile.soft_budget:
-            raise UserError(f"R5: {self.programs} programs at a time; a process under {self.profile.name} should compile 1 to "
-                            f"{self.profile.soft_budget}")
+            raise UserError(f"R5: {self.programs} programs at a time; under {self.profile.name} a process should "
+                            f"compile 1 to {self.profile.soft_budget}")
 
     def left(self, compiles: int) -> int:
         """Compiles to the soft budget after so many; 0 when it is spent."""
@@ -73,8 +73,8 @@ def restart(
     """
     process, _, before = os.environ.get(PROGRESS, "").partition(":")
     if process == str(os.getpid()) and progress <= int(before):  # the number of a process outlives its replacement
-        raise UserError(f"R5: a whole process of compiles ended where it began, at {progress}: take fewer programs, or a "
-                        "profile whose weights can be reloaded")
+        raise UserError(f"R5: a whole process of compiles ended where it began, at {progress}: take fewer programs, "
+                        "or a profile whose weights can be reloaded")
     os.environ[PROGRESS] = f"{os.getpid()}:{progress}"
     sys.stdout.flush()
     sys.stderr.flush()
