@@ -27,13 +27,14 @@ def decoding(path: str, threads: int, rounds: int, count: int, context: int) -> 
     import torch
 
     from benchmarks.torch_decoder import TorchDecoder
+    from netwright.devices.host.products import Products
     from netwright.models import load
     from netwright.models.generate import CpuRunner
 
     torch.set_num_threads(threads)
     model = load(path)
     context = min(context, model.config.context)
-    runner, peer = CpuRunner(model, context=context), TorchDecoder(model, context)
+    runner, peer = CpuRunner(model, context=context, products=Products(model)), TorchDecoder(model, context)
     tokens = [int(t) for t in np.random.default_rng(0).integers(0, model.config.vocabulary, context)]
     count = min(count, context)
 

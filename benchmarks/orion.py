@@ -141,6 +141,7 @@ def decoding(path: str, rounds: int, count: int, context: int = 256) -> dict[str
 
     from benchmarks.torch_decoder import TorchDecoder
     from netwright.devices.ane.decoder import AneRunner
+    from netwright.devices.host.products import Products
     from netwright.models import load
     from netwright.models.generate import CpuRunner
 
@@ -150,7 +151,8 @@ def decoding(path: str, rounds: int, count: int, context: int = 256) -> dict[str
     context = min(context, model.config.context)
     tokens = [int(t) for t in np.random.default_rng(0).integers(0, model.config.vocabulary, count)]
     ane, cpu, peer = (
-        AneRunner(model, context=context, profile="m4max-orion"), CpuRunner(model, context=context),
+        AneRunner(model, context=context, profile="m4max-orion"),
+        CpuRunner(model, context=context, products=Products(model)),
         TorchDecoder(model, context),
     )  # fmt: skip
 

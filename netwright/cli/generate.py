@@ -44,6 +44,9 @@ def command(
         typer.Option(help="Where it runs: cpu; ane: on the Neural Engine, simulated; ane-prefill: the prompt there."),
     ] = "cpu",
     profile: Annotated[str, typer.Option(help="The Neural Engine's profile (`netwright devices`).")] = "strict",
+    engine: Annotated[
+        str, typer.Option(help="simulator; or macos: the engine of this Mac, which is not verified on hardware.")
+    ] = "simulator",
     as_json: Json = False,
 ) -> None:
     """Write text with a language model on this machine."""
@@ -58,12 +61,18 @@ def command(
 
     if mode not in MODES:
         raise UserError(f"no mode {mode!r}{nearest(mode, MODES)}")
+    if mode == "cpu" and engine != "simulator":
+        raise UserError(f"--engine {engine} needs --mode ane or ane-prefill")
     sampler = Sampler(temperature, top_k, top_p, repetition_penalty, seed)
     with printing.working(f"reading {model}", as_json):
         loaded = load(model, tokenizer=tokenizer)
         if loaded.tokenizer is None:
             raise UserError(f"{model}: no tokenizer in it or beside it; name one with --tokenizer")
-        generator = Generator(_runner(loaded, mode, context, profile), loaded.tokenizer)
+        generator = Generator(_runner(loaded, mode, context, profile, engine), loaded.tokenizer)
+        if engine == "macos":
+            from netwright.devices.ane.macos import LABEL
+
+            printing.err.print(LABEL, markup=False)
     text = ""
     for piece in generator.stream(prompt, sampler, max_tokens=max_tokens, special=special):
         text += piece
@@ -90,14 +99,15 @@ def command(
     )
 
 
-def _runner(model: Model, mode: str, context: int | None, profile: str) -> Runner:
+def _runner(model: Model, mode: str, context: int | None, profile: str, engine: str) -> Runner:
     if mode == "cpu":
+        from netwright.devices.host.products import Products
         from netwright.models.generate import CpuRunner
 
-        return CpuRunner(model, context=context)
+        return CpuRunner(model, context=context, products=Products(model))
     from netwright.devices.ane.decoder import AneRunner
 
-    return AneRunner(model, context=context, mode=mode, profile=profile)
+    return AneRunner(model, context=context, mode=mode, profile=profile, engine=engine)
 
 
 MODES = ("cpu", "ane-prefill", "ane")

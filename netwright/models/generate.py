@@ -19,7 +19,7 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.graph import Graph
-from netwright.graph.prepared import Prepared
+from netwright.graph.prepared import Prepared, Products
 
 from .model import Model
 from .sampling import Sampler
@@ -49,16 +49,20 @@ class Runner(Protocol):
 
 
 class CpuRunner:
-    """Runs the graphs of `decode` on this machine in float32. Raises UserError for a context the network has not."""
+    """Runs the graphs of `decode` on this machine in float32. Raises UserError for a context the network has not.
 
-    def __init__(self, model: Model, *, context: int | None = None) -> None:
+    `products`, where there are some, multiply weights with one token's row: `netwright.devices.host.products` has those
+    of this machine.
+    """
+
+    def __init__(self, model: Model, *, context: int | None = None, products: Products | None = None) -> None:
         longest = model.config.context
         if context is not None and not 1 <= context <= longest:
             raise UserError(f"a context of {context:,} tokens: {model.name} takes 1 to {longest:,}")
         self.model = model
         self.context = context if context is not None else min(longest, DEFAULT_CONTEXT)
         self.position = 0
-        self._one = Prepared(self._decode(1))
+        self._one = Prepared(self._decode(1), products=products)
         self._several = lru_cache(maxsize=2)(lambda count: Prepared(self._decode(count), shares=self._one))
 
     @property

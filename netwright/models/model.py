@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from netwright.graph import Store
 
 from . import gpt2, llama
+from .blocks import Blocks
 from .tokenizers import Tokenizer
 
 FAMILIES: dict[str, ModuleType] = {"gpt2": gpt2, "llama": llama}
@@ -20,13 +21,15 @@ STACKS = (("q", "k", "v"), ("gate", "up"))  # matrices of one input, which lie o
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """`family` names the module that builds its graphs; `store` has the parameters by the names given there."""
+    """`family` names the module that builds its graphs; `store` has the parameters by the names given there, as
+    float32, and `packed` those of them that the file packs, as it does."""
 
     name: str
     family: str
     config: Any
     store: Store
     tokenizer: Tokenizer | None = None
+    packed: Mapping[str, Blocks] = field(default_factory=dict)  # matrices that the file has in blocks
 
     @property
     def builders(self) -> ModuleType:

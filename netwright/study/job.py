@@ -51,15 +51,16 @@ RATED = 500  # of one that trains nothing, in any case
 PROMOTED = 3
 PROMOTION = 4.0  # times the samples of a short training
 CALIBRATION = 512
-SUPERNET_SHARE = 0.3  # of a time budget, at which the training of a supernet ends
-SEARCH_SHARE = 0.4  # of a time budget; the rest is for promotion, the final training and the test set
+SUPERNET_SHARE = 0.25  # of a time budget, at which the training of a supernet ends
+# of a time budget, at which a search ends; the rest is for promotion, the final training and the test set
+SEARCH_SHARES = {TRAINED: 0.4, SHARED: 0.33}
+RATING_SHARE = 0.4  # the same for one that trains nothing
 PROMOTION_ENDS = 0.5  # no longer judgement begins after this share
 TRAINING_SHARE = 0.25  # the final training gets at least this much, whatever was spent before
 SPARE = 160  # bytes of Flash that trained constants may take beyond random ones: the compiler makes code for them
 LONGER = 3.0  # times the epochs of a final training that a time budget may fill
 EMULATED_PER_SECOND = 150e6  # instructions on one core, with room to spare; reserves time for the test set
 TEST_SHARE = 0.15  # of a time budget that running the test set may take, where no latency limit bounds it
-INHERITED_RATE = 0.5  # of the recipe's, where the final training begins with inherited weights
 LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
 TUNING = 0.1  # of the final training's epochs, for that
 DIRECTIONS = {
@@ -287,7 +288,8 @@ class _Job:
             "pool": settings.get("pool", 1),
         }
         strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
-        deadline = self.started + SEARCH_SHARE * self.budget_s if self.budget_s is not None else None
+        share = SEARCH_SHARES.get(self.evaluator.estimator, RATING_SHARE)
+        deadline = self.started + share * self.budget_s if self.budget_s is not None else None
         pool: Serial | Processes = (
             Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
         )
@@ -372,7 +374,7 @@ class _Job:
 
         graph = self.evaluator.initial(build.graph)
         if graph is not build.graph:
-            recipe = replace(recipe, rate=recipe.rate * INHERITED_RATE, warmup=WARMUP)
+            recipe = replace(recipe, warmup=WARMUP)  # at the whole rate: 2 points better than half of it, on CIFAR-10
         return train(graph, x, split.y, recipe, seed=self.seed, progress=progress, deadline=deadline).graph
 
     def quantised(self, trained: Graph) -> tuple[Graph, Graph]:

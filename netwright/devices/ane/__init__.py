@@ -9,6 +9,7 @@
     lower.lower(graph, profile.load("strict"))      # a Graph as a program that breaks none
     simulator.Simulator(profile.load("m5-baked"))   # the driver's contract, down to its silent faults
     training.train(network, "story.txt", ...)       # a language model whose layers are programs, both ways
+    macos.Macos(profile.load("m4max-orion"))        # the same calls on a Mac's engine; not verified on hardware
 
 The device `ane` (`ane:m5-baked` under another profile) puts these together: check, cost, compile, run.
 

@@ -30,11 +30,14 @@ MODES = ("ane-prefill", "ane")
 
 
 class AneRunner:
-    """A `netwright.models.generate.Runner`. Raises UserError for an unknown mode and a context the network has not."""
+    """A `netwright.models.generate.Runner`, on a new engine of the name `engine` unless `programs` are given.
+
+    Raises UserError for an unknown mode, a context the network has not, and an engine that is not there.
+    """
 
     def __init__(
         self, model: Model, *, context: int | None = None, mode: str = "ane", profile: str = profiles.DEFAULT,
-        programs: Programs | None = None,
+        programs: Programs | None = None, engine: str = "simulator",
     ) -> None:
         if mode not in MODES:
             raise UserError(f"no mode {mode!r} on the engine{nearest(mode, MODES)}")
@@ -43,7 +46,7 @@ class AneRunner:
             raise UserError(f"a context of {context:,} tokens: {model.name} takes 1 to {longest:,}")
         self.model, self.mode = model, mode
         self.context = context if context is not None else min(longest, DEFAULT_CONTEXT)
-        self.programs = programs or Programs(model, profile)
+        self.programs = programs or Programs(model, profile, engine=engine)
         self.position = 0
         self._layers = range(model.config.layers)
         self._graphs: dict[tuple[str, int, int], Prepared] = {}

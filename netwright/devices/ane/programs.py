@@ -25,10 +25,11 @@ from ..c.toolchain import cache_folder
 from . import profile as profiles
 from .cache import BUCKETS, DECODE, Key, ProgramCache
 from .device import lowered
+from .engines import Engine, open_engine
 from .files import TEXT
 from .lower import Port
 from .mil import to_text
-from .simulator import Kernel, Simulator
+from .simulator import Kernel
 from .simulator.kernel import written
 
 KINDS = ("attention", "feed_forward", "project")
@@ -39,17 +40,17 @@ class Programs:
     """Compiled programs of one model under one profile, in one process (R5 counts its compiles).
 
     Attributes:
-        simulator: the engine they run on.
+        simulator: the engine they run on: the one given, or a new one of the name `engine` (see `engines`).
         cache: the programs that are compiled.
         lowered: how many were not found on disk.
     """
 
     def __init__(
-        self, model: Model, profile: str = profiles.DEFAULT, *, simulator: Simulator | None = None,
-        folder: str | Path | None = None, weights: str = "base",
+        self, model: Model, profile: str = profiles.DEFAULT, *, simulator: Engine | None = None,
+        folder: str | Path | None = None, weights: str = "base", engine: str = "simulator",
     ) -> None:
         self.model, self.weights = model, weights
-        self.simulator = simulator or Simulator(profiles.load(profile))
+        self.simulator = simulator or open_engine(engine, profiles.load(profile))
         self.folder = Path(folder) if folder is not None else cache_folder() / "ane"
         self.lowered = 0
         self.cache = ProgramCache()

@@ -10,6 +10,6 @@ buffers, `kernels.py` has the ops that are worth more than their reference.
 
 from __future__ import annotations
 
-from .plan import Prepared
+from .plan import Prepared, Products
 
-__all__ = ["Prepared"]
+__all__ = ["Prepared", "Products"]

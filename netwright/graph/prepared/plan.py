@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,20 @@ from .kernels import Call, bind, linear, whole
 
 _VIEWS = (Reshape, Transpose, Split, Slice, Expand)
 _ALIGNED = 64
+Products = Callable[[tuple[str, ...], np.ndarray, np.ndarray], Call | None]
+"""Names of stored matrices, x [I], out [O]: the call that puts their product with x, one behind the other, into out."""
 
 
 class Prepared:
     """Steps a graph as `Runner` does, at the shapes of its types, with all that does not change done beforehand.
 
     `states` maps a state's name to its array, which is updated in place. With `shares`, states of the same name and
-    the weights of joined products are those of that prepared graph. Raises ValueError where such a state has
+    the weights of joined products are those of that prepared graph. `products` may have better calls for weights times
+    one row. Raises ValueError where such a state has
     another type, KeyError for a parameter without contents.
     """
 
-    def __init__(self, graph: Graph, *, shares: Prepared | None = None) -> None:
+    def __init__(self, graph: Graph, *, shares: Prepared | None = None, products: Products | None = None) -> None:
         self.graph = graph
         self.states: dict[str, np.ndarray] = shares.states if shares is not None else {}
         self._joined: dict[Any, tuple[Any, np.ndarray]] = shares._joined if shares is not None else {}
@@ -38,7 +41,7 @@ class Prepared:
             elif _type(self.states[state.name]) != state.before.type:
                 found = _type(self.states[state.name])
                 raise ValueError(f"state {state.name!r} is {state.before.type}, the shared one {found}")
-        layout = _Layout(expand_all(graph, lambda op: not whole(op)), self.states, self._joined)
+        layout = _Layout(expand_all(graph, lambda op: not whole(op)), self.states, self._joined, products)
         self._inputs = [layout.arrays[v] for v in layout.graph.inputs]
         self._outputs = [layout.arrays[v] for v in layout.graph.outputs]
         self._calls = layout.calls
@@ -81,8 +84,11 @@ def _type(array: np.ndarray) -> Type:
 class _Layout:
     """Walks a graph in order and gives every value its array."""
 
-    def __init__(self, graph: Graph, states: dict[str, np.ndarray], joined: dict[Any, tuple[Any, np.ndarray]]) -> None:
-        self.graph, self.states, self.joined = graph, states, joined
+    def __init__(
+        self, graph: Graph, states: dict[str, np.ndarray], joined: dict[Any, tuple[Any, np.ndarray]],
+        products: Products | None,
+    ) -> None:  # fmt: skip
+        self.graph, self.states, self.joined, self.products = graph, states, joined, products
         self.calls: list[Call] = []
         self.arrays: dict[Value, np.ndarray] = {v: np.zeros(v.shape, DTYPES[v.dtype]) for v in graph.inputs}
         self.arrays |= {s.before: states[s.name] for s in graph.states}
@@ -169,6 +175,9 @@ class _Layout:
         else:
             for v in node.outputs:
                 self.arrays[v] = self._buffer(v, v.type)
+        if type(node.op) is Linear and (call := self._product([node], self.arrays[node.output])) is not None:
+            self.calls.append(call)
+            return
         self.calls.append(bind(node, given, [self.arrays[v] for v in node.outputs]))
 
     def _in_place(self, node: Node) -> bool:
@@ -183,16 +192,32 @@ class _Layout:
     def _join(self, nodes: Sequence[Node]) -> None:
         """One product for several layers; their results are columns of its result."""
         x = self.arrays[nodes[0].inputs[0]]  # type: ignore[index]
-        parameters = [[n.inputs[i] for n in nodes] for i in (1, 2) if len(nodes[0].inputs) > i]
-        weight, bias = (*(self._stacked(p) for p in parameters if p[0] is not None), None)[:2]
-        assert weight is not None
-        out = self._buffer(nodes[0].output, Type((*x.shape[:-1], len(weight)), str(weight.dtype)))
+        rows = sum(n.output.shape[-1] for n in nodes)
+        out = self._buffer(nodes[0].output, Type((*x.shape[:-1], rows), str(x.dtype)))
         column = 0
         for node in nodes:
             width = node.output.shape[-1]
             self.arrays[node.output] = out[..., column : column + width]
             column += width
+        if (call := self._product(nodes, out)) is not None:
+            self.calls.append(call)
+            return
+        parameters = [[n.inputs[i] for n in nodes] for i in (1, 2) if len(nodes[0].inputs) > i]
+        weight, bias = (*(self._stacked(p) for p in parameters if p[0] is not None), None)[:2]
+        assert weight is not None
         self.calls.append(linear(weight, bias, x, out))
+
+    def _product(self, nodes: Sequence[Node], out: np.ndarray) -> Call | None:
+        """What the caller's `products` have for these layers of one input: weights as they are stored, no bias."""
+        x = self.arrays[nodes[0].inputs[0]]  # type: ignore[index]
+        weights = [self.graph.param_of.get(n.inputs[1]) for n in nodes]  # type: ignore[arg-type]
+        biased = any(n.inputs[2:] not in ((), (None,)) for n in nodes)
+        if self.products is None or biased or x.size != x.shape[-1] or any(w is None or w.views for w in weights):
+            return None
+        row, result = x.reshape(-1), out.reshape(-1)
+        if not (np.may_share_memory(row, x) and np.may_share_memory(result, out)):
+            return None
+        return self.products(tuple(w.tensor for w in weights if w is not None), row, result)
 
     def _stacked(self, values: Sequence[Any]) -> np.ndarray:
         """Parameters on top of each other: where they already are so in memory, as they are."""

@@ -1,6 +1,6 @@
 """GGUF, llama.cpp's format: settings with names and types, tensors with names and places, aligned bytes.
 
-Tensors are F32, F16, BF16, or blocks of 32 numbers: Q8_0 (a scale), Q4_0 (a scale, 8 is zero), Q4_1 (scale, least).
+Tensors are F32, F16, BF16, or blocks of 32 numbers: Q8_0, Q4_0, Q4_1 (see `blocks.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from netwright.errors import UserError
 
 from .. import gpt2, llama
+from ..blocks import BYTES, NUMBERS, Blocks
 from ..model import Model, gather_parameters
 from ..reading import Mapped, fields
 from ..rotary import halves
@@ -24,9 +25,8 @@ from ..tokenizers.read import score_merge
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
 _F32, _F16, _Q4_0, _Q4_1, _Q8_0, _BF16 = 0, 1, 2, 3, 8, 30
-_BLOCKS = {  # numbers in a block, its bytes
-    _F32: (1, 4), _F16: (1, 2), _BF16: (1, 2), _Q4_0: (32, 18), _Q4_1: (32, 20), _Q8_0: (32, 34),
-}  # fmt: skip
+_PLAIN = {_F32: 4, _F16: 2, _BF16: 2}  # bytes of a number
+_PACKED = {_Q4_0: "q4_0", _Q4_1: "q4_1", _Q8_0: "q8_0"}
 _CONTROL, _UNKNOWN = 3, 2  # types of tokens
 _WORDS = {"default": "gpt2", "gpt-2": "gpt2", "smollm": "smollm", "llama-bpe": "llama3", "llama3": "llama3"}
 _PARTS = {
@@ -56,20 +56,29 @@ def read(path: Path) -> Model:
     except ValueError as error:
         raise file.fail(str(error)) from None
 
-    def tensor(name: str) -> np.ndarray:
+    packed: dict[str, Blocks] = {}
+
+    def tensor(name: str) -> np.ndarray | Blocks:
         if name not in tensors:
             raise file.fail(f"no tensor {name!r}, which its settings ask for")
         return tensors[name]()
 
     def parameter(name: str) -> np.ndarray:
         *layer, part, end = name.split(".")
-        if not layer:
-            return tensor(f"{_ENDS[part]}.{end}")
-        start = f"blk.{layer[1]}"
+        found = tensor(f"blk.{layer[1]}.{_source(part)}.{end}" if layer else f"{_ENDS[part]}.{end}")
+        if not isinstance(found, Blocks):
+            return arranged(part if layer else "", found)
+        packed[name] = found._replace(rows=arranged(part if layer else "", found.rows))
+        return packed[name].dequantised()
+
+    def _source(part: str) -> str:
+        return "attn_qkv" if kind == "gpt2" and part in ("q", "k", "v") else _PARTS[part]
+
+    def arranged(part: str, array: np.ndarray) -> np.ndarray:
+        """The rows of a parameter out of those of its tensor, in the order of the network."""
         if kind == "gpt2" and part in ("q", "k", "v"):
             at = "qkv".index(part) * config.width
-            return tensor(f"{start}.attn_qkv.{end}")[at : at + config.width]
-        array = tensor(f"{start}.{_PARTS[part]}.{end}")
+            return array[at : at + config.width]
         counts = {"q": config.heads, "k": config.kv_heads}
         if kind == "llama" and part in counts and array.ndim == 2 and len(array) == counts[part] * config.head_width:
             return halves(array, counts[part])
@@ -77,7 +86,8 @@ def read(path: Path) -> Model:
 
     store = gather_parameters(str(kind), config, parameter)
     name = settings.get("general.name")
-    return Model(name if isinstance(name, str) else path.stem, str(kind), config, store, _tokenizer(file, settings))
+    title = name if isinstance(name, str) else path.stem
+    return Model(title, str(kind), config, store, _tokenizer(file, settings), packed)
 
 
 def _config(file: Mapped, kind: str, settings: dict[str, Any], tensors: Any) -> Any:
@@ -110,7 +120,7 @@ def _config(file: Mapped, kind: str, settings: dict[str, Any], tensors: Any) -> 
     return config
 
 
-def _contents(file: Mapped) -> tuple[dict[str, Any], dict[str, Callable[[], np.ndarray]]]:
+def _contents(file: Mapped) -> tuple[dict[str, Any], dict[str, Callable[[], np.ndarray | Blocks]]]:
     """Settings by name, and for each tensor what reads it."""
     mark, version, count, pairs = file.unpack("4sIQQ", "its header")
     if mark != b"GGUF":
@@ -164,37 +174,26 @@ def _bounded(file: Mapped, count: int, name: str) -> int:
     return count
 
 
-def _tensor(file: Mapped, name: str, shape: tuple[int, ...], kind: int, offset: int) -> Callable[[], np.ndarray]:
-    def read() -> np.ndarray:
-        if kind not in _BLOCKS:
-            raise file.fail(f"tensor {name[:80]!r} has the type {kind}; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are read")
-        numbers, size = _BLOCKS[kind]
+def _tensor(
+    file: Mapped, name: str, shape: tuple[int, ...], kind: int, offset: int
+) -> Callable[[], np.ndarray | Blocks]:
+    def read() -> np.ndarray | Blocks:
         count = math.prod(shape)
-        if shape and shape[-1] % numbers:
-            raise file.fail(f"tensor {name[:80]!r} of shape {list(shape)} is not made of blocks of {numbers}")
-        if kind in (_F32, _F16):
-            array = file.array(offset, count, f"f{size}", name)
-            return (array if kind == _F32 else array.astype(np.float32)).reshape(shape)
+        if kind in _PACKED:
+            if not shape or shape[-1] % NUMBERS:
+                raise file.fail(f"tensor {name[:80]!r} of shape {list(shape)} is not made of blocks of {NUMBERS}")
+            rows = file.array(offset, count // NUMBERS * BYTES[_PACKED[kind]], "u1", name)
+            blocks = Blocks(_PACKED[kind], rows.reshape(math.prod(shape[:-1]), -1))
+            return blocks if len(shape) == 2 else blocks.dequantised().reshape(shape)
+        if kind not in _PLAIN:
+            raise file.fail(f"tensor {name[:80]!r} has the type {kind}; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are read")
         if kind == _BF16:
             wide = file.array(offset, count, "u2", name).astype(np.uint32) << 16
             return wide.view(np.float32).reshape(shape)
-        blocks = file.array(offset, count // numbers * size, "u1", name).reshape(-1, size)
-        with np.errstate(invalid="ignore", over="ignore"):  # a damaged scale may be anything
-            return dequantised(blocks, kind).reshape(shape)
+        array = file.array(offset, count, f"f{_PLAIN[kind]}", name)
+        return (array if kind == _F32 else array.astype(np.float32)).reshape(shape)
 
     return read
-
-
-def dequantised(blocks: np.ndarray, kind: int) -> np.ndarray:
-    """Blocks as bytes [n, size] -> float32 [n, 32]. Low halves of bytes are the first 16 numbers."""
-    scale = blocks[:, :2].copy().view("<f2").astype(np.float32)
-    if kind == _Q8_0:
-        return scale * blocks[:, 2:].view(np.int8)
-    packed = blocks[:, 2:] if kind == _Q4_0 else blocks[:, 4:]
-    levels = np.concatenate((packed & 15, packed >> 4), axis=1).astype(np.float32)
-    if kind == _Q4_0:
-        return (levels - 8) * scale
-    return levels * scale + blocks[:, 2:4].copy().view("<f2").astype(np.float32)
 
 
 def _tokenizer(file: Mapped, settings: dict[str, Any]) -> Tokenizer | None:

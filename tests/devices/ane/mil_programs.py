@@ -124,7 +124,7 @@ def layer_norm(w: Writer, x: str, gain: np.ndarray, bias: np.ndarray) -> str:
     return w.op("add", x=scaled, y=w.weight(bias.reshape(1, -1, 1, 1)))
 
 
-def attention(w: Writer, q: str, k: str, v: str, heads: int, mask: np.ndarray) -> str:
+def attention(w: Writer, q: str, k: str, v: str, heads: int, mask: np.ndarray, result: str | None = None) -> str:
     """Causal attention of q, k, v [1, d, 1, S] in heads."""
     _, d, _, s = w.types[q].shape
     split = [w.op("transpose", x=w.op("reshape", x=t, shape=[1, heads, d // heads, s]), perm=[0, 1, 3, 2]) for t in (q, k, v)]
@@ -132,7 +132,7 @@ def attention(w: Writer, q: str, k: str, v: str, heads: int, mask: np.ndarray) -
     scaled = w.op("mul", x=scores, y=float((d // heads) ** -0.5))
     masked = w.op("add", x=scaled, y=w.weight(mask.reshape(1, 1, s, s)))
     mixed = w.op("matmul", x=w.op("softmax", x=masked, axis=-1), y=split[2], transpose_x=False, transpose_y=False)
-    return w.op("reshape", x=w.op("transpose", x=mixed, perm=[0, 1, 3, 2]), shape=[1, d, 1, s])
+    return w.op("reshape", result=result, x=w.op("transpose", x=mixed, perm=[0, 1, 3, 2]), shape=[1, d, 1, s])
 
 
 def swiglu(w: Writer, x: str, w1: np.ndarray, w2: np.ndarray, w3: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from threading import local
 
 import numpy as np
 
-from . import native
+from ...host import native
 
 SMALLEST_NORMAL = np.float32(2.0**-14)
 _SMALL = 2048

@@ -11,6 +11,7 @@ import numpy as np
 
 from netwright.errors import UserError
 
+from ..engines import Engine
 from ..execute import prepare
 from ..files import TEXT
 from ..lower import Lowered, Port, Weight
@@ -18,7 +19,7 @@ from ..mil import BlobFile, Program, Variable, parse, to_text
 from ..passes.uniform import allocation
 from ..weights import FP16_MAX, MODEL_PATH, Written, to_bytes
 from ..weights import write as write_weights
-from .machine import OK, Handle, Simulator, put
+from .machine import OK, put
 from .surface import Surface
 
 
@@ -66,7 +67,7 @@ def named_files(program: Program) -> list[str]:
 
 
 class Kernel:
-    """A program on a simulator, with the ports that say how a Graph's arrays go in and out.
+    """A program on an engine, simulated or not, with the ports that say how a Graph's arrays go in and out.
 
     Attributes:
         updates: what each `update` came to: `reload`, or `recompile` where the probe saw the old weights.
@@ -76,7 +77,7 @@ class Kernel:
     """
 
     def __init__(
-        self, simulator: Simulator, text: bytes, weights: Mapping[str, bytes | Path], inputs: Sequence[Port],
+        self, simulator: Engine, text: bytes, weights: Mapping[str, bytes | Path], inputs: Sequence[Port],
         outputs: Sequence[Port],
     ) -> None:
         self.simulator, self.inputs, self.outputs = simulator, tuple(inputs), tuple(outputs)
@@ -98,13 +99,13 @@ class Kernel:
         self._seen = b""  # the probe's outputs with the weights that are loaded
 
     @classmethod
-    def of(cls, simulator: Simulator, lowered: Lowered) -> Kernel:
+    def of(cls, simulator: Engine, lowered: Lowered) -> Kernel:
         """The kernel of a program that was just lowered."""
         text = to_text(lowered.program).encode()
         return cls(simulator, text, weight_files(lowered.weights), lowered.inputs, lowered.outputs)
 
     @classmethod
-    def read(cls, simulator: Simulator, folder: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> Kernel:
+    def read(cls, simulator: Engine, folder: Path, inputs: Sequence[Port], outputs: Sequence[Port]) -> Kernel:
         """The kernel of the text and weight files in a folder. Raises UserError, naming the file."""
         try:
             text = (folder / TEXT).read_bytes()
@@ -187,7 +188,7 @@ class Kernel:
         if {p.variable for p in self.inputs} != inputs or not {p.variable for p in self.outputs} <= outputs:
             raise UserError("the program has other inputs and outputs than its manifest says")
 
-    def _compiled(self, weights: Mapping[str, bytes | Path]) -> Handle:
+    def _compiled(self, weights: Mapping[str, bytes | Path]) -> Any:
         handle = self.simulator.compile(self._text, weights)
         self.simulator.load(handle)
         return handle

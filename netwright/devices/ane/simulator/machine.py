@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -113,7 +113,7 @@ class Simulator:
                 if each.phase == "program":
                     self._broken(each.id, sight)
         executable = prepare(as_run(program, self.profile, folder, chunks), folder, self.profile.numerics)
-        name = sha256(text + "\0".join(sorted(weights)).encode()).hexdigest()[:32]
+        name = hex_id(text, weights)
         self.elapsed_ms += self.profile.latency.compile_ms
         versions = {path: _hash(data) for path, data in weights.items()}
         return Handle(name, folder, program, executable, versions, _owner=owner)
@@ -220,10 +220,20 @@ class Simulator:
 
     def _put(self, folder: Path, weights: Mapping[str, bytes | Path]) -> None:
         for path, data in weights.items():
-            inside = PurePosixPath(path)
-            if inside.is_absolute() or ".." in inside.parts:
-                raise UserError(f"weight file {path!r} leaves the program's folder")
-            put(folder / inside, data)
+            put(folder / inside(path), data)
+
+
+def inside(path: str) -> PurePosixPath:
+    """The path of a weight file below its program's folder. Raises UserError for one that leaves it."""
+    found = PurePosixPath(path)
+    if found.is_absolute() or ".." in found.parts:
+        raise UserError(f"weight file {path!r} leaves the program's folder")
+    return found
+
+
+def hex_id(text: bytes, weights: Iterable[str]) -> str:
+    """Hexadecimal name of a program: a hash of its text and the names of its weight files, but not of their bytes."""
+    return sha256(text + "\0".join(sorted(weights)).encode()).hexdigest()[:32]
 
 
 def put(place: Path, data: bytes | Path) -> None:

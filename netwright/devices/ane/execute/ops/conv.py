@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ....host import native
 from ...mil.program import TensorType
-from .. import native
 from ..call import Call, Kernel
 from ..registry import op
 from .windows import Windows, windows

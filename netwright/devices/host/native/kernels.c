@@ -1,4 +1,4 @@
-/* The executor's loops that take the time: products with constant weights, and rounding.
+/* Loops that take the time of language models on this machine: products with constant weights, and rounding to fp16.
 
    y [rows, columns] = w [rows, inner] times x [inner, columns]: fp16 weights, fp32 factors and sums.
 
@@ -9,18 +9,20 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { ROWS = 16, COLUMNS = 16, MOST_THREADS = 64, SPINS = 20000, YIELDS = 2000, LEAST_WORK = 1 << 18 };
+enum { ROWS = 16, COLUMNS = 16, MOST_THREADS = 64, SPINS = 20000, YIELDS = 2000, AHEAD = 256, LEAST_WORK = 1 << 18 };
 
 typedef float sums __attribute__((vector_size(4 * ROWS)));
 typedef _Float16 halves __attribute__((vector_size(2 * ROWS)));
 
-typedef struct {
-    const _Float16 *w;
+typedef struct product product;
+struct product {
+    const void *w;
     const float *x;
     float *y;
     long rows, inner, columns;
     int round;
-} product;
+    void (*work)(const product *, long from, long to); /* some of its panels, or of its rows by sixteens */
+};
 
 static inline sums weights(const _Float16 *w) {
     halves half;
@@ -30,7 +32,7 @@ static inline sums weights(const _Float16 *w) {
 
 /* One panel and `n` columns from `first` on; n is a constant wherever this is called, so that the sums are registers. */
 static inline __attribute__((always_inline)) void block(const product *p, long panel, long first, const int n) {
-    const _Float16 *w = p->w + panel * p->inner * ROWS;
+    const _Float16 *w = (const _Float16 *)p->w + panel * p->inner * ROWS;
     const float *x = p->x + first;
     sums sum[COLUMNS];
     for (int c = 0; c < n; c++) sum[c] = (sums){0};
@@ -48,7 +50,7 @@ static inline __attribute__((always_inline)) void block(const product *p, long p
 
 /* One column: four sums, since one would wait for itself. */
 static void vector(const product *p, long panel) {
-    const _Float16 *w = p->w + panel * p->inner * ROWS;
+    const _Float16 *w = (const _Float16 *)p->w + panel * p->inner * ROWS;
     sums sum[4] = {{0}, {0}, {0}, {0}};
     long i = 0;
     for (; i + 4 <= p->inner; i += 4)
@@ -71,6 +73,98 @@ static void panels(const product *p, long from, long to) {
         for (; c < p->columns; c++) block(p, panel, c, 1);
     }
 }
+
+static inline float total(sums s) {
+    float all = 0;
+    for (int i = 0; i < ROWS; i++) all += s[i];
+    return all;
+}
+
+/* float rows times one column: four rows at a time, each of them a stream from memory. */
+static void streams(const product *p, long from, long to) {
+    const long inner = p->inner, last = to * ROWS < p->rows ? to * ROWS : p->rows;
+    long r = from * ROWS;
+    for (; r + 4 <= last; r += 4) {
+        const float *w = (const float *)p->w + r * inner;
+        sums sum[4] = {{0}, {0}, {0}, {0}};
+        long i = 0;
+        for (; i + ROWS <= inner; i += ROWS) {
+            sums x;
+            __builtin_memcpy(&x, p->x + i, sizeof x);
+            for (int k = 0; k < 4; k++) {
+                sums some;
+                __builtin_memcpy(&some, w + k * inner + i, sizeof some);
+                __builtin_prefetch(w + k * inner + i + AHEAD);
+                sum[k] += some * x;
+            }
+        }
+        for (int k = 0; k < 4; k++) {
+            float all = total(sum[k]);
+            for (long j = i; j < inner; j++) all += w[k * inner + j] * p->x[j];
+            p->y[r + k] = all;
+        }
+    }
+    for (; r < last; r++) {
+        const float *w = (const float *)p->w + r * inner;
+        float all = 0;
+        for (long i = 0; i < inner; i++) all += w[i] * p->x[i];
+        p->y[r] = all;
+    }
+}
+
+/* Blocks of 32 numbers times one column: see models/blocks.py. Kinds are 80, 40 and 41. */
+static inline sums bytes_to_sums(const void *place, int high, int shift) {
+    typedef uint8_t bytes __attribute__((vector_size(ROWS)));
+    bytes b;
+    __builtin_memcpy(&b, place, sizeof b);
+    if (shift) b = b >> 4;
+    if (high) b = b & 15;
+    return __builtin_convertvector(b, sums);
+}
+
+static inline float half_at(const uint8_t *place) {
+    _Float16 h;
+    __builtin_memcpy(&h, place, sizeof h);
+    return (float)h;
+}
+
+static inline __attribute__((always_inline)) void packed(const product *p, long from, long to, const int kind) {
+    typedef int8_t signeds __attribute__((vector_size(ROWS)));
+    const int size = kind == 80 ? 34 : kind == 40 ? 18 : 20;
+    const long blocks = p->inner / 32, last = to * ROWS < p->rows ? to * ROWS : p->rows;
+    float of_block[blocks]; /* sums of x, times which each block's offset counts */
+    for (long b = 0; b < blocks; b++) {
+        float all = 0;
+        for (int i = 0; i < 32; i++) all += p->x[b * 32 + i];
+        of_block[b] = all;
+    }
+    for (long r = from * ROWS; r < last; r++) {
+        const uint8_t *w = (const uint8_t *)p->w + r * blocks * size;
+        sums sum = {0};
+        float offset = 0;
+        for (long b = 0; b < blocks; b++, w += size) {
+            sums first, second, low, high;
+            __builtin_memcpy(&first, p->x + b * 32, sizeof first);
+            __builtin_memcpy(&second, p->x + b * 32 + ROWS, sizeof second);
+            const float scale = half_at(w);
+            if (kind == 80) {
+                signeds left, right;
+                __builtin_memcpy(&left, w + 2, sizeof left);
+                __builtin_memcpy(&right, w + 2 + ROWS, sizeof right);
+                low = __builtin_convertvector(left, sums), high = __builtin_convertvector(right, sums);
+            } else {
+                low = bytes_to_sums(w + size - ROWS, 1, 0), high = bytes_to_sums(w + size - ROWS, 0, 1);
+                offset += (kind == 40 ? -8 * scale : half_at(w + 2)) * of_block[b];
+            }
+            sum += (low * first + high * second) * scale;
+        }
+        p->y[r] = total(sum) + offset;
+    }
+}
+
+static void packed_80(const product *p, long from, long to) { packed(p, from, to, 80); }
+static void packed_40(const product *p, long from, long to) { packed(p, from, to, 40); }
+static void packed_41(const product *p, long from, long to) { packed(p, from, to, 41); }
 
 /* w [rows, inner] into panels; rows beyond the last are zeros. */
 void nw_pack(const uint16_t *w, uint16_t *panels, long rows, long inner) {
@@ -105,7 +199,7 @@ static struct {
 
 static void share(long part, long parts) {
     const long all = (pool.job.rows + ROWS - 1) / ROWS;
-    panels(&pool.job, all * part / parts, all * (part + 1) / parts);
+    pool.job.work(&pool.job, all * part / parts, all * (part + 1) / parts);
 }
 
 static void *helper(void *number) {
@@ -140,11 +234,10 @@ static void grow(long threads) {
 }
 
 /* `threads` is the same in every call that asks for more than one. */
-void nw_product(const void *w, const float *x, float *y, long rows, long inner, long columns, int round, long threads) {
-    const product job = {w, x, y, rows, inner, columns, round};
-    const long all = (rows + ROWS - 1) / ROWS;
-    if (threads < 2 || rows * inner * columns < LEAST_WORK || pthread_mutex_trylock(&pool.taken)) {
-        panels(&job, 0, all);
+static void done(product job, long threads) {
+    const long all = (job.rows + ROWS - 1) / ROWS;
+    if (threads < 2 || job.rows * job.inner * job.columns < LEAST_WORK || pthread_mutex_trylock(&pool.taken)) {
+        job.work(&job, 0, all);
         return;
     }
     if (pool.threads < threads) grow(threads < MOST_THREADS ? threads : MOST_THREADS);
@@ -158,4 +251,18 @@ void nw_product(const void *w, const float *x, float *y, long rows, long inner, 
     for (long spins = 0; atomic_load_explicit(&pool.left, memory_order_acquire); spins++)
         if (spins > YIELDS) sched_yield(); /* a helper may be waiting for this very core */
     pthread_mutex_unlock(&pool.taken);
+}
+
+void nw_product(const void *w, const float *x, float *y, long rows, long inner, long columns, int round, long threads) {
+    done((product){w, x, y, rows, inner, columns, round, panels}, threads);
+}
+
+/* y [rows] = w [rows, inner] x [inner], all float. */
+void nw_vector(const float *w, const float *x, float *y, long rows, long inner, long threads) {
+    done((product){w, x, y, rows, inner, 1, 0, streams}, threads);
+}
+
+/* y [rows] = w [rows, inner] x [inner], w in blocks. */
+void nw_packed(const void *w, const float *x, float *y, long rows, long inner, int kind, long threads) {
+    done((product){w, x, y, rows, inner, 1, 0, kind == 80 ? packed_80 : kind == 40 ? packed_40 : packed_41}, threads);
 }

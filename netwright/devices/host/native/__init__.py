@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from netwright.devices.c.toolchain import build, cache_folder
-from netwright.devices.quantities import cores
+from ...c.toolchain import build, cache_folder
+from ...quantities import cores
 
 ROWS = 16  # of a panel, as in kernels.c
+KINDS = {"q8_0": 80, "q4_0": 40, "q4_1": 41}
 MOST_COLUMNS = 128  # beyond, NumPy's blocked product is faster than reading the weights once for each 16 columns
 FLAGS = (
     "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fno-sanitize=all",
@@ -43,7 +45,10 @@ def _library() -> Any:
     library = ctypes.CDLL(str(place))
     library.nw_product.restype = library.nw_round.restype = None
     library.nw_product.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3 + [ctypes.c_int, ctypes.c_long]
-    library.nw_pack.restype = None
+    library.nw_packed.restype = None
+    library.nw_packed.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 2 + [ctypes.c_int, ctypes.c_long]
+    library.nw_pack.restype = library.nw_vector.restype = None
+    library.nw_vector.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 3
     library.nw_pack.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_long] * 2
     library.nw_round.argtypes = [ctypes.c_void_p, ctypes.c_long]
     return library
@@ -87,3 +92,31 @@ def rounded(values: np.ndarray) -> np.ndarray | None:
         return None
     library.nw_round(values.ctypes.data, values.size)
     return values
+
+
+def vector(weight: np.ndarray, x: np.ndarray, out: np.ndarray) -> Callable[[], None] | None:
+    """A call that puts float32 weight [O, I] times x [I] into out [O], all contiguous and where they are now; None for
+    other arrays, or without a compiler."""
+    arrays = (weight, x, out)
+    if any(a.dtype != np.float32 or not a.flags.c_contiguous for a in arrays) or _library() is None:
+        return None
+    return _bound(_library().nw_vector, arrays, *weight.shape, threads())
+
+
+def blocks(kind: str, rows: np.ndarray, x: np.ndarray, out: np.ndarray) -> Callable[[], None] | None:
+    """A call that puts a matrix in blocks (`netwright.models.blocks`) times x float32 [I] into out [O]; None without a
+    compiler. Arrays are contiguous and stay where they are."""
+    arrays = (rows, x, out)
+    if _library() is None or not all(a.flags.c_contiguous for a in arrays):
+        return None
+    return _bound(_library().nw_packed, arrays, len(rows), len(x), KINDS[kind], threads())
+
+
+def _bound(function: Any, arrays: tuple[np.ndarray, ...], *numbers: int) -> Callable[[], None]:
+    """The call on these arrays, which live as long as it does."""
+    given = (*(a.ctypes.data for a in arrays), *numbers)
+
+    def call(held: tuple[np.ndarray, ...] = arrays) -> None:
+        function(*given)
+
+    return call
