@@ -42,6 +42,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Train a language model on the Apple Neural Engine (simulated): forward and backward there, AdamW here."""
+    from netwright.devices.ane import budget
     from netwright.devices.ane.training import Recipe, fresh, profile_of, train
     from netwright.errors import UserError
     from netwright.models.files import load
@@ -56,7 +57,7 @@ def command(
         start = load(model, tokenizer=tokenizer) if model is not None else fresh(str(config), seed)
         found = train(
             start, data, recipe, profile, out or f"{start.name}-trained", resume=resume, save_every=save_every, log=csv,
-            tell=listener,
+            tell=listener, restart=lambda step: budget.restart(["--resume"], step),
         )  # fmt: skip
     if as_json:
         printing.as_json({"data": data, "model": model or config, **found})
@@ -77,7 +78,7 @@ def show(found: dict[str, Any]) -> None:
             f"{found['ms_a_step']:,.0f} ms a step on this machine, the engine simulated",
         ]
     said += [
-        f"{found['compiles']} programs compiled, none of them twice",
+        f"{found['compiles']} programs compiled in this process",
         f"clamped or not a number: {clamps}",
         f"{found['skipped_steps']} steps left out for that; loss scale {found['loss_scale']:g}",
         f"written to {found['out']}",

@@ -40,6 +40,17 @@ def test_train_then_adapt_then_swap_then_merge_then_generate(place: Path) -> Non
     assert json.loads(done.stdout)["new_tokens"] == 5
 
 
+def test_where_every_update_compiles_the_process_replaces_itself(place: Path) -> None:
+    words = ("train", "text.txt", *SMALL, "--steps", "30", "--on", "ane:m5-baked", "-o", "run")
+    done = run(*words, "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    # 4 programs, and 4 more a step, of 100 that a process should compile: after 24 steps another process, which compiles
+    # them, and again with the weights of the checkpoint
+    assert (found["steps"], found["resumed_at"], found["compiles"]) == (30, 24, 4 + 4 + 6 * 4)
+    assert len((place / "run" / "steps.csv").read_text().splitlines()) == 31
+
+
 @pytest.mark.parametrize(
     ("words", "arguments"),
     [
@@ -54,7 +65,6 @@ def test_train_then_adapt_then_swap_then_merge_then_generate(place: Path) -> Non
         ("not UTF-8", ("train", "damaged.txt", *SMALL)),
         ("unknown profile 'm4max'", ("train", "text.txt", *SMALL, "--on", "ane:m4max")),
         ("it runs on ane", ("train", "text.txt", *SMALL, "--on", "cuda")),
-        ("old weights in place", ("train", "text.txt", *SMALL, "--on", "ane:strict")),
         ("it must be a positive number", ("train", "text.txt", *SMALL, "--lr", "nan")),
         ("no run to resume", ("train", "text.txt", *SMALL, "-o", "none", "--resume")),
         ("damaged or no checkpoint", ("train", "text.txt", *SMALL, "-o", "cut", "--resume")),

@@ -222,7 +222,7 @@ class _Layout:
     def _stacked(self, values: Sequence[Any]) -> np.ndarray:
         """Parameters on top of each other: where they already are so in memory, as they are."""
         arrays = [self.arrays[v] for v in values]
-        key = tuple(a.ctypes.data for a in arrays)
+        key = tuple((a.ctypes.data, a.shape) for a in arrays)
         if key not in self.joined:
             view = _adjacent(arrays)
             self.joined[key] = (arrays, view if view is not None else np.concatenate(arrays))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -153,11 +154,28 @@ def test_every_weight_reaches_its_programs_by_reload() -> None:
         assert all(np.array_equal(ours[n], wanted[n]) for n in wanted), name
 
 
-def test_a_profile_that_keeps_old_weights_is_refused_at_the_first_update() -> None:
+def test_a_profile_that_keeps_old_weights_compiles_at_each_update_to_the_same_bits() -> None:
+    tokens, found = text_tokens(), []
+    reloading = load_profile("m4max-orion")
+    for profile in (reloading, replace(reloading, reload="no-op")):
+        model = trainable(fresh(SIZES))
+        net = Network(model.config, model.store, LENGTH, Engine(profile, Guard()))
+        weights = {n: model.store[n] for n in llama.parameters(model.config)}
+        trainer = Trainer(net, weights, tokens, Recipe(length=LENGTH))
+        rows = [trainer.one() for _ in range(3)]
+        found.append(({n: w.copy() for n, w in weights.items()}, [row.compiles for row in rows], net.programs))
+    (first, flat, count), (second, rising, _) = found
+    assert all(np.array_equal(first[n], second[n]) for n in first)
+    assert flat == [count] * 3 and rising == [2 * count, 3 * count, 4 * count]
+
+
+def test_a_reload_that_should_work_and_does_not_is_an_error() -> None:
     model, tokens = trainable(fresh(SIZES)), text_tokens()
-    net = network(model, profile="ane:m5-baked")
+    engine = Engine(load_profile("m4max-orion"), Guard())
+    net = Network(model.config, model.store, LENGTH, engine)
+    engine.simulator.profile = replace(engine.profile, reload="no-op")
     weights = {n: model.store[n] for n in llama.parameters(model.config)}
-    with pytest.raises(UserError, match="old weights in place"):
+    with pytest.raises(UserError, match="left the old weights in place, which m4max-orion denies"):
         Trainer(net, weights, tokens, Recipe(length=LENGTH)).one()
 
 

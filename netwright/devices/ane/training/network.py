@@ -32,7 +32,8 @@ class Network:
         self.config, self.store, self.length, self.engine = config, store, length, engine
         self.trains_weights = change is None
         self.blocks = blocks(config, length, store, change)
-        engine.reserve((2 if backwards else 1) * len(self.blocks))
+        self.programs = (2 if backwards else 1) * len(self.blocks)
+        engine.reserve(self.programs)
         self._forwards = [engine.program(b.forward) for b in self.blocks]
         self._backwards = [engine.program(b.backward) for b in self.blocks] if backwards else []
 

@@ -17,6 +17,7 @@ from netwright.graph.files import write_text
 from netwright.models import Model, llama
 from netwright.models.writing import bytes_tokenizer, save
 
+from ..budget import Budget
 from ..profile import AneProfile
 from . import checkpoint
 from .data import Tokens, check, prepare, unigram_entropy
@@ -27,6 +28,7 @@ from .trainer import Recipe, Row, Trainer
 
 CHECKPOINT, LOG, RESULT, MODEL = "checkpoint.safetensors", "steps.csv", "result.json", "model"
 Tell = Callable[[str, float, str], None]
+Restart = Callable[[int], Any]  # the step that is done; does not return
 _SIZES = {"dim": "width", "vocab": "vocabulary", "ffn": "hidden"}
 
 
@@ -75,11 +77,14 @@ def tokens_of(model: Model, data: str | Path, folder: Path) -> Tokens:
 def train(
     model: Model, data: str | Path, recipe: Recipe, profile: AneProfile, folder: str | Path, *,
     resume: bool = False, save_every: int = 50, log: str | Path | None = None, tell: Tell | None = None,
+    restart: Restart | None = None,
 ) -> dict[str, Any]:
     """Train all weights of a network on a text, its layers on the (simulated) engine; everything goes to `folder`.
 
     `checkpoint.safetensors` is written every `save_every` steps and at the end: a run that was killed at any moment
     goes on from there with `resume`, to the same bits. `steps.csv` (or `log`) has a row a step, `model/` the network.
+    Under a profile whose reload does nothing every update compiles; when the budget of the process is nearly spent (R5)
+    a checkpoint is written and `restart`, given the step, replaces the process.
     Returns what `result.json` holds. Raises UserError for what does not fit together.
     """
     place = opened(Path(folder), resume)
@@ -89,7 +94,8 @@ def train(
     network = Network(model.config, model.store, recipe.length, Engine(profile, Guard()))
     weights = {name: model.store[name] for name in llama.parameters(model.config)}
     trainer = Trainer(network, weights, tokens, recipe)
-    found = run(trainer, "weights", place, resume, save_every, Path(log) if log else place / LOG, tell)
+    found = run(trainer, "weights", place, resume, save_every, Path(log) if log else place / LOG, tell,
+                restart)
     save(replace(model, name=place.resolve().name), place / MODEL)
     result = {"parameters": sum(w.size for w in weights.values()), **found, "profile": profile.name, "out": str(place)}
     write_text(place / RESULT, json.dumps(result, indent=1))
@@ -106,7 +112,8 @@ def opened(place: Path, resume: bool) -> Path:
 
 
 def run(
-    trainer: Trainer, kind: str, place: Path, resume: bool, save_every: int, log: Path, tell: Tell | None
+    trainer: Trainer, kind: str, place: Path, resume: bool, save_every: int, log: Path, tell: Tell | None,
+    restart: Restart | None = None,
 ) -> dict[str, Any]:
     """All steps that are left, with log and checkpoints; what came of them. Raises UserError for a lost loss."""
     if save_every < 1:
@@ -119,17 +126,25 @@ def run(
     except OSError as error:
         raise UserError(f"{place}: {error.strerror or error}") from None
     started, rows = trainer.step, []
-    steps = trainer.recipe.steps
+    steps, network = trainer.recipe.steps, trainer.network
+    budget = Budget(network.engine.profile, network.programs)
+    spends = network.engine.recompiles and network.trains_weights
     with _Log(log, trainer.step) as written:
 
         def told(row: Row) -> None:
             rows.append(row)
             written.add(row)
-            if row.step % save_every == 0 or row.step == steps:
+            spent = spends and row.step < steps and budget.short(network.engine.compiles)
+            if spent or row.step % save_every == 0 or row.step == steps:
                 checkpoint.write(path, trainer, kind)
             if tell is not None:
                 tell("train", row.step / steps, f"step {row.step} of {steps}, loss {row.loss:.4f}, "
                      f"{row.tokens_s:,.0f} tokens/s, {row.clamps} clamps")
+            if spent:
+                if restart is None:
+                    raise UserError(f"R5: {network.engine.compiles} compiles, and {budget.profile.name} needs "
+                                    f"{network.programs} more for the next step; go on with --resume in a new process")
+                restart(row.step)
 
         try:
             trainer.run(told)
