@@ -11,6 +11,8 @@
     training.train(network, "story.txt", ...)       # a language model whose layers are programs, both ways
     macos.Macos(profile.load("m4max-orion"))        # the same calls on a Mac's engine; not verified on hardware
 
+`bench.py` times a language model's programs, `budget.py` replaces a process that has compiled enough (R5).
+
 The device `ane` (`ane:m5-baked` under another profile) puts these together: check, cost, compile, run.
 
 `mil/` is the language, `weights.py` the weight file, `execute/` the executor, `package/` ML Program packages. Nothing

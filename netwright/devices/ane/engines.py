@@ -23,6 +23,7 @@ ENGINES = ("simulator", "macos")
 class Engine(Protocol):
     """The driver's calls (Orion 2026, section 7), those of `Simulator` and `macos.Macos`; handles are their own."""
 
+    exact: bool  # it computes what the executor computes, to the bit
     profile: AneProfile
     compiles: int
     elapsed_ms: float  # modelled

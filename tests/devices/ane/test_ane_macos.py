@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from netwright.devices.ane.engines import open_engine
 from netwright.devices.ane.execute import prepare
 from netwright.devices.ane.macos import LABEL, Macos
 from netwright.devices.ane.macos import engine as driver
-from netwright.devices.ane.macos.objc import Failure, Object, check_platform
+from netwright.devices.ane.macos.objc import Failure, Object, ObjectiveC, check_platform
 from netwright.devices.ane.mil import TensorType, parse, to_text
 from netwright.devices.ane.simulator import BAD_SURFACE, OK, Kernel, Simulator, Surface
 from netwright.devices.ane.simulator.kernel import weight_files
@@ -45,7 +46,9 @@ class Recorder:
         self.objects: list[Any] = [None]
         self.kept: dict[int, int] = {}
         self.locked: set[int] = set()
-        self.loaded: Any = None
+        self.loaded: dict[int, Any] = {}
+        self.baked = False  # what is loaded again is what was compiled
+        self.compiled: dict[int, Any] = {}
 
     @contextmanager
     def pool(self) -> Iterator[None]:
@@ -102,14 +105,17 @@ class Recorder:
             assert (folder / "model.mil").read_bytes() == model["text"]
             for path, held in model["weights"].items():
                 assert held == {"offset": 0, "data": (folder / path.removeprefix("@model_path/")).read_bytes()}
+            self.compiled[receiver] = prepare(parse(model["text"]), folder, M4.numerics)
         elif selector.startswith("load"):
-            self.loaded = prepare(parse(model["text"]), folder, M4.numerics)
+            fresh = self.compiled[receiver] if self.baked else prepare(parse(model["text"]), folder, M4.numerics)
+            self.loaded[receiver] = fresh
         elif selector.startswith("unload"):
-            self.loaded = None
+            del self.loaded[receiver]
         else:
             ins, outs = self.objects[arguments[2]]
-            variables = sorted(self.loaded.inputs, key=lambda v: v.name)
-            made = self.loaded.run({v.name: _read(v.type, s) for v, s in zip(variables, ins, strict=True)})
+            program = self.loaded[receiver]
+            variables = sorted(program.inputs, key=lambda v: v.name)
+            made = program.run({v.name: _read(v.type, s) for v, s in zip(variables, ins, strict=True)})
             for name, surface in zip(sorted(made), outs, strict=True):
                 raw = np.ascontiguousarray(made[name]).reshape(-1).view(np.uint8)
                 surface[: raw.size] = raw
@@ -172,6 +178,21 @@ def test_new_weights_are_reloaded_and_programs_of_one_text_are_kept_apart(tmp_pa
     second.close()
 
 
+def test_a_probe_proves_new_weights_on_an_engine_that_is_not_exact(tmp_path: Path) -> None:
+    graph = mlp()
+    changed = graph.with_store(Store({n: graph.store[n] * np.float32(2) for n in graph.store}))
+    same, new = (weight_files(lowered(g, M4).weights) for g in (graph, changed))
+    for baked, how in ((False, ["reload", "reload"]), (True, ["reload", "recompile"])):
+        runtime = Recorder(tmp_path / str(baked))
+        runtime.baked = baked
+        kernel = Kernel.of(Macos(M4, runtime=runtime, folder=runtime.folder), lowered(graph, M4))
+        assert [kernel.update(same), kernel.update(new)] == how
+        x = np.ones((1, 32), np.float32)
+        assert np.abs(kernel.run(x)[0] - changed.run(x)[0]).max() < 0.05
+        kernel.close()
+        assert list(runtime.folder.iterdir()) == [] and set(runtime.kept.values()) == {0}
+
+
 def test_what_the_engine_refuses_is_one_line_and_leaves_no_folder(tmp_path: Path) -> None:
     runtime = Recorder(tmp_path)
     engine = Macos(M4, runtime=runtime, folder=tmp_path)
@@ -190,6 +211,11 @@ def test_what_the_engine_refuses_is_one_line_and_leaves_no_folder(tmp_path: Path
         engine.load(handle)
     with pytest.raises(UserError, match="not loaded"):
         engine.evaluate(handle, [], [])
+    runtime.failing = {driver.REQUESTED: Failure(0, "")}
+    engine.load(handle)
+    with pytest.raises(UserError, match="no request"):
+        engine.evaluate(handle, [Surface(100)], [Surface(100)])
+    engine.unload(handle)
     runtime.failing = {"evaluateWithQoS:options:request:error:": Failure(5, "ANE: status=0x1d: refused")}
     engine.load(handle)
     with pytest.raises(UserError, match="1 inputs and 1 outputs"):
@@ -203,7 +229,7 @@ def test_what_the_engine_refuses_is_one_line_and_leaves_no_folder(tmp_path: Path
         Macos(M4, M4.compile_budget, runtime=runtime, folder=tmp_path).compile(text, files)
     with pytest.raises(UserError, match="leaves"):
         engine.compile(text, {"../../w.bin": b""})
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [] and set(runtime.kept.values()) == {0}
 
 
 def test_arguments_are_built_as_the_engine_wants_them(tmp_path: Path) -> None:
@@ -224,6 +250,45 @@ def test_arguments_are_built_as_the_engine_wants_them(tmp_path: Path) -> None:
     driver.lay_out(tmp_path / "out", b"text", {"a/b.bin": b"b"})
     assert sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*")) == ["a", "a/b.bin", "model.mil"]
     assert [driver.status(f) for f in (None, Failure(9, ""), Failure(0, ""), Failure(2, "Status = 0x1D."))] == [OK, 9, 1, 0x1D]
+
+
+class Messages(ObjectiveC):
+    """The run time without its libraries: a class is a number, a message is noted, memory is read at once."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self.error = 0
+
+    def find(self, name: str) -> Object:
+        self.sent.append((name, None))
+        return Object(len(self.sent))
+
+    def _message(self, result: Any, receiver: Object, selector: str, arguments: tuple[Any, ...]) -> Any:
+        seen: Any = [int(a) for a in arguments]
+        if selector == "dataWithBytes:length:":
+            seen = ctypes.string_at(arguments[0], arguments[1])
+        if selector == "stringWithUTF8String:":
+            seen = ctypes.string_at(arguments[0])
+        if selector == "try:error:" and self.error:
+            ctypes.c_void_p.from_address(arguments[1]).value = self.error
+        self.sent.append((selector, seen))
+        return {"UTF8String": "wörds".encode(), "code": 29, "try:error:": not self.error}.get(selector, 1000 + len(self.sent))
+
+
+def test_values_become_objects_with_all_their_bytes() -> None:
+    runtime = Messages()
+    runtime.value({"é": {"offset": 0, "data": b"a\0b"}, "n": [Object(5), 7]})
+    said = [seen for selector, seen in runtime.sent if selector in ("stringWithUTF8String:", "dataWithBytes:length:", "numberWithUnsignedLongLong:")]
+    assert sorted(map(str, said)) == sorted(map(str, ["é".encode(), b"offset", [0], b"data", b"a\0b", b"n", [7]]))
+    assert [5] in [seen for selector, seen in runtime.sent if selector == "addObject:"]
+    assert [s for s, _ in runtime.sent].count("setObject:forKey:") == 4 and runtime.value(Object(9)) == 9
+
+
+def test_an_error_is_read_where_there_is_one() -> None:
+    runtime = Messages()
+    assert runtime.attempt(Object(1), "try:error:", 21) is None
+    runtime.error = 77
+    assert runtime.attempt(Object(1), "try:error:", 21) == Failure(29, "wörds")
 
 
 def test_the_platform_is_checked_before_anything_else() -> None:

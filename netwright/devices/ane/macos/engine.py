@@ -124,7 +124,10 @@ class Macos:
         elapsed_ms: modelled by the profile, as the simulator's.
         measured_ms: of all evaluations so far, by the clock.
         log: one line for each thing that went wrong; the first says that none of this is verified.
+        exact: no: its arithmetic is its own, near the executor's.
     """
+
+    exact = False
 
     def __init__(
         self, profile: AneProfile, compiles: int = 0, *, runtime: Any = None, folder: Path | None = None
@@ -248,6 +251,8 @@ class Macos:
                     arguments += [runtime.value(wrapped), runtime.value(list(range(len(side))))]
                 made = runtime.send(runtime.find(REQUEST), REQUESTED, *arguments, None, None, runtime.value(0))
                 if made is None:
+                    for held in (*ins, *outs):
+                        runtime.release(held)
                     raise UserError("the engine makes no request of these surfaces")
                 handle.requests[sizes] = (runtime.retain(made), ins, outs)
         return handle.requests[sizes]

@@ -85,8 +85,7 @@ class ObjectiveC:
     def attempt(self, receiver: Object, selector: str, *arguments: int | None) -> Failure | None:
         """A message whose last argument takes an error and that answers whether it went well; None: it did."""
         error = ctypes.c_void_p()
-        address = ctypes.cast(ctypes.byref(error), ctypes.c_void_p).value
-        if self._message(ctypes.c_bool, receiver, selector, (*arguments, address)):
+        if self._message(ctypes.c_bool, receiver, selector, (*arguments, ctypes.addressof(error))):
             return None
         if not error.value:
             return Failure(0, "")

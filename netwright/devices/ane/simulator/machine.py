@@ -78,7 +78,10 @@ class Simulator:
         compiles: so far; more than the profile's budget fail (R5).
         elapsed_ms: modelled time of everything done so far.
         log: one line for each rule that was broken, and what that did.
+        exact: it computes what the executor computes, to the bit.
     """
+
+    exact = True
 
     def __init__(self, profile: AneProfile, compiles: int = 0) -> None:
         self.profile, self.compiles = profile, compiles
