@@ -46,7 +46,8 @@ def gpt2(seed: int = 0) -> Any:
 
     config = family.Config(50257, 768, 12, 12, 3072, 1024)
     block = np.random.default_rng(seed).standard_normal(1 << 20, np.float32) * np.float32(0.02)
-    store = Store({name: np.resize(block, shape) for name, shape in family.parameters(config).items()})
+    shapes = family.parameters(config).items()
+    store = Store({name: np.resize(block[index:], shape) for index, (name, shape) in enumerate(shapes)})
     return Model("gpt2-124m", "gpt2", config, store, None)
 
 

@@ -22,6 +22,7 @@ from netwright.graph.prepared import Prepared
 from netwright.models.generate import DEFAULT_CONTEXT, CpuRunner
 from netwright.models.model import Model
 
+from ..host.products import Products
 from . import profile as profiles
 from .cache import BUCKETS, DECODE, bucket
 from .programs import Programs
@@ -50,7 +51,10 @@ class AneRunner:
         self.position = 0
         self._layers = range(model.config.layers)
         self._graphs: dict[tuple[str, int, int], Prepared] = {}
-        self._processor = CpuRunner(model, context=self.context) if mode == "ane-prefill" else None
+        # BLAS's threads would wait for more work on the cores that the executor's products need next
+        self._products = Products(model)
+        decodes = mode == "ane-prefill"
+        self._processor = CpuRunner(model, context=self.context, products=self._products) if decodes else None
 
     def reset(self) -> None:
         self.position = 0
@@ -175,5 +179,5 @@ class AneRunner:
         self, key: tuple[str, int, int], build: Callable[[], Graph], shares: Prepared | None = None
     ) -> Prepared:
         if key not in self._graphs:
-            self._graphs[key] = Prepared(build(), shares=shares)
+            self._graphs[key] = Prepared(build(), shares=shares, products=self._products)
         return self._graphs[key]

@@ -193,7 +193,7 @@ static struct {
     pthread_mutex_t taken, sleep;
     pthread_cond_t wake;
     atomic_long round, left;
-    long threads, sleeping;
+    long threads, sleeping, born[MOST_THREADS]; /* the round in which each helper began */
     product job;
 } pool = {.taken = PTHREAD_MUTEX_INITIALIZER, .sleep = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
@@ -204,7 +204,7 @@ static void share(long part, long parts) {
 
 static void *helper(void *number) {
     const long part = (long)(intptr_t)number;
-    for (long seen = 0;;) {
+    for (long seen = pool.born[part];;) {
         int spins = 0;
         while (atomic_load_explicit(&pool.round, memory_order_acquire) == seen && spins < SPINS) {
             spins++;
@@ -229,11 +229,12 @@ static void *helper(void *number) {
 static void grow(long threads) {
     for (; pool.threads < threads; pool.threads++) {
         pthread_t thread;
+        pool.born[pool.threads] = atomic_load(&pool.round);
         if (pool.threads && pthread_create(&thread, 0, helper, (void *)(intptr_t)pool.threads)) return;
     }
 }
 
-/* `threads` is the same in every call that asks for more than one. */
+/* Helpers are made when more `threads` are asked for than there are. */
 static void done(product job, long threads) {
     const long all = (job.rows + ROWS - 1) / ROWS;
     if (threads < 2 || job.rows * job.inner * job.columns < LEAST_WORK || pthread_mutex_trylock(&pool.taken)) {
