@@ -51,7 +51,8 @@ class Sampler:
             scores[past] *= np.where(scores[past] > 0, 1 / self.repetition_penalty, self.repetition_penalty)
         if self.temperature == 0:
             return int(scores.argmax())
-        chances = self._chances(scores / self.temperature)
+        with np.errstate(over="ignore"):  # of a temperature next to none
+            chances = self._chances((scores - scores.max()) / self.temperature)
         return int(np.searchsorted(np.cumsum(chances), self._random.random() * chances.sum(), side="right"))
 
     def _chances(self, scores: np.ndarray) -> np.ndarray:

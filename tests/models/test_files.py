@@ -150,6 +150,17 @@ def test_what_is_wrong_is_named(tmp_path: Path, write: Callable[[Path], Path], s
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_tokenizer_of_another_network_is_refused(tmp_path: Path) -> None:
+    config = llama.Config(50, 64, 2, 4, 2, 96, 32)
+    write_llama2c(tmp_path / "model.bin", config, filled(llama, config))
+    (tmp_path / "other").mkdir()
+    vocabulary = {chr(33 + index): index for index in range(60)}
+    (tmp_path / "other" / "vocab.json").write_text(json.dumps(vocabulary))
+    (tmp_path / "other" / "merges.txt").write_text("#version: 0.2\n")
+    with pytest.raises(UserError, match="other: a tokenizer of 60 tokens, and the network has 50"):
+        load(tmp_path / "model.bin", tokenizer=tmp_path / "other")
+
+
 def test_other_files_and_empty_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("hello")
     for path, said in ((tmp_path / "text.txt", "not a language model"), (tmp_path, "no config.json")):

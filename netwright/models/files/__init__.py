@@ -48,7 +48,14 @@ def load(path: str | Path, *, tokenizer: str | Path | None = None) -> Model:
                 model: Model = form.read(place)
             except ValueError as error:
                 raise UserError(f"{place}: {error}") from None
-            return replace(model, tokenizer=load_tokenizer(tokenizer)) if tokenizer is not None else model
+            if tokenizer is not None:
+                model = replace(model, tokenizer=load_tokenizer(tokenizer))
+            known = model.config.vocabulary
+            if model.tokenizer is not None and len(model.tokenizer) > known:
+                whose = place if tokenizer is None else tokenizer
+                count = len(model.tokenizer)
+                raise UserError(f"{whose}: a tokenizer of {count:,} tokens, and the network has {known:,}")
+            return model
     raise UserError(f"{place}: not a language model that netwright reads (.gguf, llama2.c's .bin, .safetensors)")
 
 
