@@ -1,4 +1,4 @@
-"""Orion on any machine, measured: python -m benchmarks.orion {compile,reload,decode,nats} [--json].
+"""Orion on any machine, measured: python -m benchmarks.orion {compile,reload,decode,modes,nats} [--json].
 
 compile  the engine programs of a GPT-2 of 124M parameters, from graphs to text and weight files, in a process of its
          own; then again, found on disk
@@ -7,6 +7,7 @@ reload   new weights for all of those programs by delta reload, beside writing a
 decode   tokens a second of a model file on the executor (mode ane, every column computed) and on this processor
          (mode cpu), beside a plain PyTorch decoder with a cache; all in turns
 
+modes    GPT-2 124M's shape with random weights: greedy tokens of all three modes, and how far logits are apart
 nats     nats a token on the engine and in float32: stories260k on its stories, others on 2,048 tokens of WikiText-2
 
 The engine is simulated: seconds are those of this machine, and nothing here is a time of Apple's hardware. Use
@@ -184,6 +185,30 @@ def decoding(path: str, rounds: int, count: int, context: int = 256) -> dict[str
     }  # fmt: skip
 
 
+def modes(count: int = 8, prompt: int = 40) -> dict[str, Any]:
+    """GPT-2 124M's shape with random weights in all three modes: greedy tokens, largest differences of logits."""
+    from netwright.devices.ane.decoder import MODES, AneRunner
+    from netwright.models.generate import CpuRunner, Runner
+
+    model = gpt2()
+    tokens = [int(t) for t in np.random.default_rng(0).integers(0, model.config.vocabulary, prompt)]
+    whole = model.builders.full(model.config, prompt, store=model.store).run(np.array(tokens))[0][-1]
+    runners: dict[str, Runner] = {"cpu": CpuRunner(model, context=64)}
+    runners |= {mode: AneRunner(model, mode=mode, profile="m4max-orion", context=64) for mode in MODES}
+    chosen, logits = {}, {}
+    for name, runner in runners.items():
+        found = [runner.prefill(tokens)]
+        for _ in range(count):
+            found.append(runner.step(int(np.argmax(found[-1]))))
+        chosen[name], logits[name] = [int(np.argmax(row)) for row in found], found
+    return {
+        "greedy_tokens_equal": all(tokens == chosen["cpu"] for tokens in chosen.values()), "tokens": count + 1,
+        "largest_logit": float(np.abs(logits["cpu"]).max()),
+        "largest_difference": {n: float(np.abs(np.array(rows) - logits["cpu"]).max()) for n, rows in logits.items()},
+        "prefill_from_full_pass": float(np.abs(logits["cpu"][0] - whole).max()),
+    }  # fmt: skip
+
+
 def likelihood(path: str, texts: list[str], window: int, most: int) -> dict[str, Any]:
     """Nats a token of texts cut into windows, on the engine and in float32."""
     from netwright.devices.ane.decoder import AneRunner
@@ -227,7 +252,7 @@ def wikitext() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("compile", "reload", "decode", "nats"))
+    parser.add_argument("what", choices=("compile", "reload", "decode", "modes", "nats"))
     parser.add_argument("models", nargs="*", help="model files, for decode and nats")
     parser.add_argument("--folder", type=Path, help="of compiled programs; compile once, there")
     parser.add_argument("--rounds", type=int, default=5)
@@ -238,6 +263,8 @@ def main() -> None:
         found: Any = compiling(given.folder) if given.folder else compile_twice()
     elif given.what == "reload":
         found = reloading(given.rounds)
+    elif given.what == "modes":
+        found = modes()
     elif given.what == "nats":
         found = [
             likelihood(path, stories(), 512, 250) if "260" in path else likelihood(path, wikitext(), 512, 2048)

@@ -66,8 +66,21 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise UserError(f"{path}: {error.strerror or error}") from None
 
 
+def begin(path: Path, weights: Mapping[str, np.ndarray]) -> None:
+    """Put a checkpoint's weights into arrays of their shape, so that programs are compiled with them and not twice.
+
+    What does not fit is left to `restore`, which says so. Raises UserError as `read`.
+    """
+    _, tensors = read(path)
+    for name, own in weights.items():
+        array = tensors.get(f"weights/{name}")
+        if array is not None and array.shape == own.shape:
+            own[...] = array
+
+
 def restore(path: Path, trainer: Trainer, kind: str) -> None:
-    """Put a checkpoint's state into a trainer of the same network, recipe and data; programs are reloaded.
+    """Put a checkpoint's state into a trainer of the same network, recipe and data; programs that have other weights
+    are reloaded.
 
     Raises UserError for another shape, recipe or text, naming what differs. `steps` alone may differ.
     """
@@ -79,7 +92,7 @@ def restore(path: Path, trainer: Trainer, kind: str) -> None:
     if header.get("data") != trainer.tokens.digest:
         raise UserError(f"{path}: it was trained on another text")
     adam = trainer.optimiser
-    names = set(trainer.weights)
+    names, changed = set(trainer.weights), False
     for group in ("weights", "m", "v"):
         found = {name.removeprefix(f"{group}/"): a for name, a in tensors.items() if name.startswith(f"{group}/")}
         if set(found) != names and (group == "weights" or found):
@@ -90,6 +103,7 @@ def restore(path: Path, trainer: Trainer, kind: str) -> None:
                 raise UserError(f"{path}: {group}/{name} is {array.dtype} {list(array.shape)}, "
                                 f"the network has float32 {list(own.shape)}")
             if group == "weights":
+                changed = changed or not np.array_equal(own, array)
                 own[...] = array
             else:
                 (adam.m if group == "m" else adam.v)[name] = np.array(array)
@@ -102,7 +116,7 @@ def restore(path: Path, trainer: Trainer, kind: str) -> None:
             setattr(trainer.network.engine.guard, name, int(guard[name]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: its header lacks or garbles {error}") from None
-    if trainer.network.trains_weights:
+    if trainer.network.trains_weights and changed:
         trainer.network.reload(prove=True)
 
 

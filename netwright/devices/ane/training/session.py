@@ -91,8 +91,10 @@ def train(
     model = trainable(model)
     tokens = tokens_of(model, data, place)
     check(tokens, recipe.length, model.config.context)
-    network = Network(model.config, model.store, recipe.length, Engine(profile, Guard()))
     weights = {name: model.store[name] for name in llama.parameters(model.config)}
+    if resume and (place / CHECKPOINT).exists():
+        checkpoint.begin(place / CHECKPOINT, weights)
+    network = Network(model.config, model.store, recipe.length, Engine(profile, Guard()))
     trainer = Trainer(network, weights, tokens, recipe)
     found = run(trainer, "weights", place, resume, save_every, Path(log) if log else place / LOG, tell,
                 restart)
