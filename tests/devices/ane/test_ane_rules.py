@@ -316,6 +316,14 @@ def test_R18_beyond_the_on_chip_memory_it_is_slower(tmp_path: Path) -> None:
     latency = M4.latency
     fits, spills = (latency.ms(1e9, 4e7, size) - latency.dispatch_ms for size in (latency.sram_bytes, latency.sram_bytes + 1))
     assert spills == pytest.approx(1.3 * fits)
+    elapsed = []  # and so an evaluation takes longer, on an engine whose memory the program does not fit
+    for sram in (latency.sram_bytes, 1000):
+        sim, handle = loaded(small, tmp_path, replace(M4, latency=replace(latency, sram_bytes=sram)))
+        before = sim.elapsed_ms
+        assert sim.evaluate(handle, [Surface(4 * BIG)], [Surface(4 * BIG)]) == OK
+        elapsed.append(sim.elapsed_ms - before - latency.dispatch_ms)
+    assert elapsed[1] == pytest.approx(1.3 * elapsed[0])
+    assert any(line.startswith("R18") for line in sim.log)
 
 
 def test_R19_every_call_pays_its_dispatch(tmp_path: Path) -> None:
