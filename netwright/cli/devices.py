@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .options import Json
 
 EXAMPLES = "Example: netwright devices --json"
@@ -36,5 +38,11 @@ def command(as_json: Json = False) -> None:
     printing.table(
         "rules",
         ("id", "phase", "statement"),
-        sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}),
+        sorted({(r.id, r.phase, r.statement) for x in found for r in x.rules}, key=_natural),
     )
+
+
+def _natural(row: Sequence[str]) -> tuple[str, int, str]:
+    """R2 before R10."""
+    letters = row[0].rstrip("0123456789")
+    return letters, int(row[0][len(letters) :] or 0), row[1]

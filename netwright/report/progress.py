@@ -130,7 +130,7 @@ def _caption(material: Material, values: list[float | None], count: int) -> str:
         + (
             f"The dashed line is the expected best of n random draws from the empirical distribution of "
             f"{text(material.baseline.words)}: an estimate from {count} trial{'s' if count != 1 else ''}, on "
-            f"{'its' if count == 1 else 'their'} own validation results. It cannot pass the best of these, so beyond "
-            f"{count} evaluations (faint) it understates what random search would reach."
+            f"{'its' if count == 1 else 'their'} own {words.name(material.objective[0])}. It cannot pass the best of "
+            f"these, so beyond {count} evaluations (faint) it understates what random search would reach."
         )
     )
