@@ -1,4 +1,7 @@
-"""The machine at hand: the same generated C as a shared library, called through ctypes."""
+"""The machine at hand: the same generated C as a shared library, called through ctypes.
+
+`native/` has loops of language models in C; `products.Products` multiplies the weights of one, packed as in its file.
+"""
 
 from __future__ import annotations
 
