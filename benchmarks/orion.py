@@ -34,22 +34,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.recorded import root
+from netwright.devices.ane.bench import random_gpt2
 
 BUCKET = 64
 ORION = 4200 / 494  # ms to recompile and to reload 60 programs (Orion 2026): the published ratio, on an M4 Max
-
-
-def gpt2(seed: int = 0) -> Any:
-    """GPT-2 124M's shape with random weights."""
-    from netwright.graph import Store
-    from netwright.models import gpt2 as family
-    from netwright.models.model import Model
-
-    config = family.Config(50257, 768, 12, 12, 3072, 1024)
-    block = np.random.default_rng(seed).standard_normal(1 << 20, np.float32) * np.float32(0.02)
-    shapes = family.parameters(config).items()
-    store = Store({name: np.resize(block[index:], shape) for index, (name, shape) in enumerate(shapes)})
-    return Model("gpt2-124m", "gpt2", config, store, None)
 
 
 def kinds(model: Any) -> list[tuple[str, int]]:
@@ -61,7 +49,7 @@ def compiling(folder: Path) -> dict[str, Any]:
     """Seconds and peak memory of this process; `lowered` says whether anything was made."""
     from netwright.devices.ane.programs import Programs
 
-    model = gpt2()
+    model = random_gpt2()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
     programs = Programs(model, "m4max-orion", folder=folder)
@@ -93,7 +81,7 @@ def reloading(rounds: int) -> dict[str, Any]:
     from netwright.devices.ane.simulator import Kernel, Simulator
     from netwright.devices.ane.simulator.kernel import weight_files
 
-    first, second = gpt2(0), gpt2(1)
+    first, second = random_gpt2(0), random_gpt2(1)
     profile = profiles.load("m4max-orion")
 
     def made(model: Any, kind: str, layer: int) -> Any:
@@ -190,7 +178,7 @@ def modes(count: int = 8, prompt: int = 40) -> dict[str, Any]:
     from netwright.devices.ane.decoder import MODES, AneRunner
     from netwright.models.generate import CpuRunner, Runner
 
-    model = gpt2()
+    model = random_gpt2()
     tokens = [int(t) for t in np.random.default_rng(0).integers(0, model.config.vocabulary, prompt)]
     whole = model.builders.full(model.config, prompt, store=model.store).run(np.array(tokens))[0][-1]
     runners: dict[str, Runner] = {"cpu": CpuRunner(model, context=64)}

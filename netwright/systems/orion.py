@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from netwright.devices.ane import profile as profiles
+from netwright.devices.ane.bench import random_gpt2
 from netwright.devices.ane.decoder import MODES, AneRunner
 from netwright.devices.ane.device import lowered
 from netwright.devices.ane.simulator import Kernel, Simulator
 from netwright.devices.ane.simulator.kernel import weight_files
 from netwright.devices.ane.training import Recipe, fresh, profile_of, train
 from netwright.errors import UserError
-from netwright.graph import Store
-from netwright.models import Model, gpt2, load
+from netwright.models import gpt2, load
 from netwright.models.generate import CpuRunner, Generator, Runner
 
 from . import Claim, Measured, System
@@ -34,14 +34,6 @@ def _recorded(data: Path | None, names: tuple[str, ...]) -> Path:
     if path is None or not path.is_file():
         raise UserError(f"orion needs {'/'.join(names)} of the recorded data: give --data DIR or NETWRIGHT_DATA")
     return path
-
-
-def _gpt2(seed: int) -> Model:
-    """GPT-2 124M's shape; the weights are one block of random numbers, repeated."""
-    config = gpt2.Config()
-    block = np.random.default_rng(seed).standard_normal(1 << 20, np.float32) * np.float32(0.02)
-    store = Store({name: np.resize(block, shape) for name, shape in gpt2.parameters(config).items()})
-    return Model("gpt2-124m", "gpt2", config, store, None)
 
 
 def same_text(data: Path | None, seed: int) -> Measured:
@@ -66,7 +58,7 @@ def same_text(data: Path | None, seed: int) -> Measured:
 
 def keys(data: Path | None, seed: int) -> Measured:
     """Largest error of the keys of one attention program against the Graph in float32."""
-    model = _gpt2(seed)
+    model = random_gpt2(seed)
     graph = gpt2.attention(model.config, 0, BUCKET, store=model.store)
     x = np.random.default_rng(seed).standard_normal((BUCKET, model.config.width)).astype(np.float32)
     kernel = Kernel.of(Simulator(profiles.load(PROFILE)), lowered(graph, profiles.load(PROFILE)))
@@ -76,7 +68,7 @@ def keys(data: Path | None, seed: int) -> Measured:
 
 def reload(data: Path | None, seed: int) -> Measured:
     """Seconds to compile and load over seconds to reload with proof, the programs of a prompt of GPT-2 124M."""
-    models = _gpt2(seed), _gpt2(seed + 1)
+    models = random_gpt2(seed), random_gpt2(seed + 1)
     profile = profiles.load(PROFILE)
     simulator = Simulator(profile)
     names = [(kind, layer) for layer in range(models[0].config.layers) for kind in ("attention", "feed_forward")]

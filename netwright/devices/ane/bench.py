@@ -25,9 +25,11 @@ import numpy as np
 
 from netwright.errors import UserError
 from netwright.graph.files import write_text
+from netwright.models import Model, gpt2
 from netwright.models.generate import CpuRunner, Runner
-from netwright.models.model import FAMILIES, Model, gather_parameters
+from netwright.models.model import gather_parameters
 
+from ..host.products import Products
 from .cache import DECODE, bucket
 from .decoder import AneRunner
 from .programs import Programs
@@ -128,13 +130,18 @@ class Result:
 
 
 def random_gpt2(seed: int = 0) -> Model:
-    """GPT-2 124M's shape with random weights, most tensors cut from one of 154 MB."""
-    family: Any = FAMILIES["gpt2"]
-    config = family.Config()
-    shapes = family.parameters(config)
-    most = max(int(np.prod(shape)) for shape in shapes.values())
-    block = np.random.default_rng(seed).standard_normal(most, np.float32) * np.float32(0.02)
-    store = gather_parameters("gpt2", config, lambda name: block[: int(np.prod(shapes[name]))].reshape(shapes[name]))
+    """GPT-2 124M's shape with random weights: most tensors look into one of 154 MB, each from a place of its own."""
+    config = gpt2.Config()
+    shapes = gpt2.parameters(config)
+    sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+    starts = {name: start for start, name in enumerate(shapes)}
+    block = np.random.default_rng(seed).standard_normal(max(sizes.values()) + len(sizes), np.float32)
+    block *= np.float32(0.02)
+
+    def read(name: str) -> np.ndarray:
+        return block[starts[name] : starts[name] + sizes[name]].reshape(shapes[name])
+
+    store = gather_parameters("gpt2", config, read)
     return Model("gpt2-124m-random", "gpt2", config, store)
 
 
@@ -169,7 +176,7 @@ def inference(model: Model, settings: Settings) -> Result:
         programs = Programs(model, settings.profile, folder=place, engine=settings.engine)
         runners: list[tuple[str, Runner, Any]] = [
             ("ane", AneRunner(model, context=context, programs=programs), programs.simulator),
-            ("cpu", CpuRunner(model, context=context), None),
+            ("cpu", CpuRunner(model, context=context, products=Products(model)), None),
         ]
         for name, runner, engine in runners:
             rows += _generation(name, runner, engine, prompt, tokens, settings.rounds)
