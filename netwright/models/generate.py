@@ -48,6 +48,28 @@ class Runner(Protocol):
         ...
 
 
+def context_of(model: Model, context: int | None) -> int:
+    """The positions a runner keeps: those asked for, else the network's, at most DEFAULT_CONTEXT. Raises UserError for
+    more than the network has."""
+    longest: int = model.config.context
+    if context is not None and not 1 <= context <= longest:
+        raise UserError(f"a context of {context:,} tokens: {model.name} takes 1 to {longest:,}")
+    return context if context is not None else min(longest, DEFAULT_CONTEXT)
+
+
+def check_tokens(model: Model, tokens: Sequence[int], position: int, context: int) -> None:
+    """Raise UserError where tokens do not fit behind `position`, or are not the network's."""
+    if position + len(tokens) > context:
+        raise UserError(
+            f"{len(tokens):,} tokens after {position:,} do not fit a context of {context:,}: shorten the "
+            f"prompt, ask for fewer tokens, or give a longer context (this network: {model.config.context:,})"
+        )
+    known = model.config.vocabulary
+    wrong = next((t for t in tokens if not 0 <= t < known), None)
+    if wrong is not None:
+        raise UserError(f"token {wrong} is not one of the network's {known:,}")
+
+
 class CpuRunner:
     """Runs the graphs of `decode` on this machine in float32. Raises UserError for a context the network has not.
 
@@ -56,11 +78,8 @@ class CpuRunner:
     """
 
     def __init__(self, model: Model, *, context: int | None = None, products: Products | None = None) -> None:
-        longest = model.config.context
-        if context is not None and not 1 <= context <= longest:
-            raise UserError(f"a context of {context:,} tokens: {model.name} takes 1 to {longest:,}")
         self.model = model
-        self.context = context if context is not None else min(longest, DEFAULT_CONTEXT)
+        self.context = context_of(model, context)
         self.position = 0
         self._one = Prepared(self._decode(1), products=products)
         self._several = lru_cache(maxsize=2)(lambda count: Prepared(self._decode(count), shares=self._one))
@@ -76,7 +95,7 @@ class CpuRunner:
     def prefill(self, tokens: Sequence[int]) -> np.ndarray:
         if not tokens:
             raise UserError("no token to begin with: give a prompt")
-        self._room(len(tokens))
+        check_tokens(self.model, tokens, self.position, self.context)
         logits = None
         for start in range(0, len(tokens), CHUNK):
             logits = self._take(tokens[start : start + CHUNK])
@@ -84,25 +103,14 @@ class CpuRunner:
         return logits
 
     def step(self, token: int) -> np.ndarray:
-        self._room(1)
+        check_tokens(self.model, [token], self.position, self.context)
         return self._take([token])
 
     def _decode(self, count: int) -> Graph:
         made: Graph = self.model.builders.decode(self.model.config, self.context, count, store=self.model.store)
         return made
 
-    def _room(self, count: int) -> None:
-        if self.position + count > self.context:
-            raise UserError(
-                f"{count:,} tokens after {self.position:,} do not fit a context of {self.context:,}: shorten the "
-                f"prompt, ask for fewer tokens, or give a longer context (this network: {self.model.config.context:,})"
-            )
-
     def _take(self, tokens: Sequence[int]) -> np.ndarray:
-        known = self.model.config.vocabulary
-        wrong = next((t for t in tokens if not 0 <= t < known), None)
-        if wrong is not None:
-            raise UserError(f"token {wrong} is not one of the network's {known:,}")
         prepared = self._one if len(tokens) == 1 else self._several(len(tokens))
         (logits,) = prepared.step(np.array(tokens, np.int64), np.array([self.position]))
         self.position += len(tokens)

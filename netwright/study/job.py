@@ -191,10 +191,8 @@ class _Job:
         automatic = settings.strategy == "auto"
         self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
         timed = self.budget_s is not None
-        self.trains = settings.estimator in EVALUATIONS
-        self.evaluations = settings.evaluations or (
-            (None if timed else EVALUATIONS[settings.estimator]) if self.trains else RATED
-        )
+        usual = RATED if settings.estimator not in EVALUATIONS else None if timed else EVALUATIONS[settings.estimator]
+        self.evaluations = settings.evaluations or usual
         self.workers = settings.workers or (min(8, cores()) if timed else 1)
         self.drawn: dict[str, int | None] = {}
         self.told: list[Told] = []
@@ -232,13 +230,13 @@ class _Job:
         }
 
     def run(self, folder: Path, record: Record, resume: bool) -> Study:
+        before = record.resume(self.header()) if resume else []  # refuses another study's before anything is trained
         self.tell("check", 0.0, "is there a network that fits?")
         require_a_fit(self.evaluator, self.seed)
         if self.narrow:
             self.decide_scales()
         if self.evaluator.estimator == SHARED:
             self.share_weights(folder, resume)
-        before = record.resume(self.header()) if resume else []
         if not resume:
             record.create(self.header())
         self.told = self.search(record, before)

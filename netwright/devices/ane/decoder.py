@@ -19,7 +19,7 @@ import numpy as np
 from netwright.errors import UserError, nearest
 from netwright.graph import Graph
 from netwright.graph.prepared import Prepared
-from netwright.models.generate import DEFAULT_CONTEXT, CpuRunner
+from netwright.models.generate import CpuRunner, check_tokens, context_of
 from netwright.models.model import Model
 
 from ..host.products import Products
@@ -42,11 +42,8 @@ class AneRunner:
     ) -> None:
         if mode not in MODES:
             raise UserError(f"no mode {mode!r} on the engine{nearest(mode, MODES)}")
-        longest = model.config.context
-        if context is not None and not 1 <= context <= longest:
-            raise UserError(f"a context of {context:,} tokens: {model.name} takes 1 to {longest:,}")
         self.model, self.mode = model, mode
-        self.context = context if context is not None else min(longest, DEFAULT_CONTEXT)
+        self.context = context_of(model, context)
         self.programs = programs or Programs(model, profile, engine=engine)
         self.position = 0
         self._layers = range(model.config.layers)
@@ -101,15 +98,7 @@ class AneRunner:
         return self._logits(x)
 
     def _check(self, tokens: Sequence[int]) -> None:
-        if self.position + len(tokens) > self.context:
-            raise UserError(
-                f"{len(tokens):,} tokens after {self.position:,} do not fit a context of {self.context:,}: shorten the "
-                f"prompt, ask for fewer tokens, or give a longer context (this network: {self.model.config.context:,})"
-            )
-        known = self.model.config.vocabulary
-        wrong = next((t for t in tokens if not 0 <= t < known), None)
-        if wrong is not None:
-            raise UserError(f"token {wrong} is not one of the network's {known:,}")
+        check_tokens(self.model, tokens, self.position, self.context)
 
     def _whole(self, length: int) -> int | None:
         """The bucket in which a prompt goes through whole layers; None where another way is to be taken."""
