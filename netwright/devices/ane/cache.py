@@ -1,7 +1,7 @@
 """Programs kept in memory, so that none is compiled twice (Orion 2026, section 7; the compile budget is R5).
 
     cache = ProgramCache()
-    key = Key("attention", layer=3, weights="step_00000012", bucket=bucket(200))
+    key = Key("attention", layer=3, weights="base", bucket=bucket(200))
     kernel = cache.get(key) or cache.store(key, Kernel.of(simulator, lowered))
 """
 
@@ -26,11 +26,6 @@ def bucket(length: int, sizes: tuple[int, ...] = BUCKETS) -> int:
     return found
 
 
-def step_weights(step: int) -> str:
-    """The name of the weights after a training step; those that came from a file are `base`."""
-    return f"step_{step:08d}"
-
-
 class Key(NamedTuple):
     """What a program is: `kernel:layer:weights:bucket`."""
 
@@ -45,17 +40,13 @@ class Key(NamedTuple):
 
 @dataclass
 class ProgramCache:
-    """The owner of compiled programs. `hits` and `misses` count `get`."""
+    """The owner of compiled programs."""
 
-    hits: int = 0
-    misses: int = 0
     _kernels: dict[Key, Kernel] = field(default_factory=dict)
 
     def get(self, key: Key) -> Kernel | None:
         """The program, if it is there."""
-        found = self._kernels.get(key)
-        self.hits, self.misses = self.hits + (found is not None), self.misses + (found is None)
-        return found
+        return self._kernels.get(key)
 
     def store(self, key: Key, kernel: Kernel) -> Kernel:
         """Keeps a program; one that was there under the key is closed."""
@@ -64,12 +55,6 @@ class ProgramCache:
             before.close()
         self._kernels[key] = kernel
         return kernel
-
-    def rename(self, before: str, after: str) -> int:
-        """Programs whose weights were updated in place get the new weights' name; how many."""
-        moved = {k._replace(weights=after): v for k, v in self._kernels.items() if k.weights == before}
-        self._kernels = {k: v for k, v in self._kernels.items() if k.weights != before} | moved
-        return len(moved)
 
     def evict(self, weights: str) -> int:
         """Closes all programs with these weights; how many."""
@@ -89,10 +74,3 @@ class ProgramCache:
 
     def __len__(self) -> int:
         return len(self._kernels)
-
-    def stats(self) -> dict[str, int]:
-        """Counts of programs, hits and misses, and bytes of their weights."""
-        from .passes.sram import weight_bytes
-
-        size = sum(weight_bytes(k.program.function()) for k in self._kernels.values())
-        return {"programs": len(self), "hits": self.hits, "misses": self.misses, "weight_bytes": size}
