@@ -23,7 +23,7 @@ Estimator = Callable[..., dict[str, float]]
 
 def names() -> list[str]:
     """All estimators, by file name."""
-    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__))
+    return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
 
 
 def get(name: str) -> Estimator:

@@ -14,6 +14,7 @@ To write one: a file in this folder with a `Strategy` subclass (`name`, `propose
 from __future__ import annotations
 
 from netwright.search.base import Metrics, Objective, SpaceLike, Status, Strategy, Told, Trial, replay
+from netwright.search.pool import Pool
 from netwright.search.registry import get, names
 
-__all__ = ["Metrics", "Objective", "SpaceLike", "Status", "Strategy", "Told", "Trial", "get", "names", "replay"]
+__all__ = ["Metrics", "Objective", "Pool", "SpaceLike", "Status", "Strategy", "Told", "Trial", "get", "names", "replay"]
