@@ -52,8 +52,8 @@ def own(path: str | Path, space: Space | None = None) -> Benchmark:
     if len(set(keys)) < len(keys):
         twice = next(number for number, key in enumerate(keys) if key in keys[:number])
         raise UserError(f"{path}: row {twice + 1} repeats the candidate of row {keys.index(keys[twice]) + 1}")
-    return Benchmark(path.stem, space, keys, signals, {name: np.asarray(columns[name], dtype=float) for name in results},
-                     about=str(path))
+    columns = {name: np.asarray(columns[name], dtype=float) for name in results}
+    return Benchmark(path.stem, space, keys, signals, columns, about=str(path))
 
 
 def _decisions(path: Path, columns: dict[str, np.ndarray]) -> list[Any]:
