@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -47,15 +48,17 @@ class Space:
     build        build(structure, x, y) -> Build, for one task's input and output Types, as (1, 1, 8, 8) and (1, 10)
     constraints  conditions that every candidate keeps, beside what the tree says
     scales       choices at the tree's root that set the size of all the rest: what `narrow` decides first
+    canonical    canonical(structure) -> text, equal for structures that compute alike: what `key` and caches go by
 
     `walk(choose)` is the one primitive: it calls `choose(address, domain)` for every active decision in order and
     returns the structure and the trace. ValueError at construction for a tree that makes no sense.
     """
 
     def __init__(self, name: str, tree: Any, build: Callable[[Any, Type, Type], Build] | None = None,
-                 constraints: Sequence[Constraint] = (), about: str = "", scales: Sequence[str] = ()) -> None:
+                 constraints: Sequence[Constraint] = (), about: str = "", scales: Sequence[str] = (),
+                 canonical: Callable[[Any], str] | None = None, fixed: Mapping[str, Any] | None = None) -> None:
         self.name, self.tree, self.constraints, self.about = name, tree, tuple(constraints), about
-        self.builder, self.scales = build, tuple(scales)
+        self.builder, self.scales, self.canonical, self.fixed = build, tuple(scales), canonical, dict(fixed or {})
         try:
             self._compiled = compile_tree(tree, "", Scope())
         except ValueError as error:
@@ -66,7 +69,8 @@ class Space:
         return f'Space("{self.name}")'
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Space, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales)
+        return Space, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales, self.canonical,
+                       self.fixed)
 
     # the primitive
 
@@ -238,6 +242,15 @@ class Space:
         if self.builder is None:
             raise ValueError(f'space "{self.name}" has no builder; give Space(..., build=...)')
         return self.builder(self.decode(candidate), x, y)
+
+    def key(self, candidate: Mapping[str, Any]) -> str:
+        """16 hexadecimal digits, equal for candidates that compute alike as far as `canonical` tells: a cache's key.
+
+        Without `canonical`, the candidate's own key.
+        """
+        if self.canonical is None:
+            return (candidate if isinstance(candidate, Candidate) else Candidate(candidate)).key
+        return blake2b(self.canonical(self.decode(candidate)).encode(), digest_size=8).hexdigest()
 
     # counting
 
