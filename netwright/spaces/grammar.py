@@ -53,13 +53,40 @@ class Grammar(Node):
     def compile(self, path: str, scope: Scope) -> Compiled:
         machine = Machine(self)
         address = path or "value"
+        if not scope.asks(address):
+            return Compiled(lambda choose, trace, backtrack: None, lambda: 1)
         scope.declare(address, machine.domain(self.start, tuple(self.rules[self.start])))
+        made = {at: value for at, value in scope.fixed.items() if at == address or at.startswith(address + "/")}
+        if made:
+            return _derived(machine, address, made)
 
         def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Derivation:
             return Walk(machine, choose, trace, backtrack).run(address)
 
         count = machine.counter.total
         return Compiled(run, count, machine.finite, (Slot(address, machine.width * self.max_size),))
+
+
+def _derived(machine: Machine, address: str, made: Mapping[str, Any]) -> Compiled:
+    """A grammar whose derivation is fixed; ValueError unless `made` is all of its decisions."""
+    trace: dict[str, Any] = {}
+    try:
+        derivation = Walk(machine, lambda place, domain: domain.canonical(made[place]), trace, False).run(address)
+    except KeyError as error:
+        raise ValueError(f"fix all decisions of a grammar or none: {error} is missing") from None
+    except DeadEnd as error:
+        raise ValueError(str(error)) from None
+    extra = [place for place in made if place not in trace]
+    if extra:
+        raise ValueError(f"the fixed derivation has no decision {extra[0]}")
+    only = {place: Categorical((value,)) for place, value in trace.items()}
+
+    def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Derivation:
+        for place, domain in only.items():
+            trace[place] = choose(place, domain)
+        return derivation
+
+    return Compiled(run, lambda: 1, True, tuple(Slot(place, 1, domain) for place, domain in only.items()))
 
 
 class Machine:

@@ -22,7 +22,6 @@ from netwright.errors import Refused
 
 from .candidate import Candidate
 from .space import Space
-from .vocabulary import Choice
 
 SAMPLES = 100  # networks drawn of each part
 QUANTILE = 0.8  # of the MACs of those that fit, by which parts are compared
@@ -47,8 +46,7 @@ class Narrowed(NamedTuple):
 
 def part(space: Space, scales: Mapping[str, Any]) -> Space:
     """The space with these of its decisions made; candidates keep their addresses and are the whole space's too."""
-    tree = {**space.tree, **{name: Choice((value,)) for name, value in scales.items()}}
-    return Space(space.name, tree, space.builder, space.constraints, space.about, space.scales)
+    return space.fix(scales)
 
 
 def narrow(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
 from typing import Any
 
-from netwright.spaces.domain import Domain
+from netwright.spaces.domain import Categorical, Domain
 
 Choose = Callable[[str, Domain], Any]
 Run = Callable[[Choose, dict[str, Any], bool], Any]
@@ -44,9 +44,28 @@ class Compiled:
 
 @dataclass
 class Scope:
-    """What is known while a tree compiles: the addresses declared so far (ties may refer to those)."""
+    """What is known while a tree compiles: the addresses declared so far (ties may refer to those).
+
+    fixed  decisions that are made already: their domains have just that value
+    asked  where set, the only decisions of this space; all others are passed over, their sub-spaces taken whole
+    """
 
     addresses: dict[str, Domain] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    asked: frozenset[str] | None = None
+
+    def asks(self, address: str) -> bool:
+        """Whether the decision at `address` is one of this space."""
+        return self.asked is None or address in self.asked
+
+    def only(self, address: str, domain: Domain) -> Domain:
+        """The domain, or for a fixed decision that of its one value; ValueError where it is no value of the domain."""
+        if address not in self.fixed:
+            return domain
+        try:
+            return Categorical((domain.canonical(self.fixed[address]),))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{error}: fixed") from None
 
     def declare(self, address: str, domain: Domain) -> Slot:
         """Register a decision; ValueError for an address that is taken."""
@@ -76,6 +95,9 @@ def join(path: str, name: str | int) -> str:
 def decision(address: str, domain: Domain, scope: Scope) -> Compiled:
     """A leaf: one decision whose structure is its value."""
     address = address or "value"
+    if not scope.asks(address):
+        return Compiled(lambda choose, trace, backtrack: None, lambda: 1)
+    domain = scope.only(address, domain)
     slot = scope.declare(address, domain)
 
     def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import partial
+from hashlib import blake2b
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netwright.errors import Refused, UserError
+from netwright.errors import Refused, UserError, nearest
 from netwright.spaces.candidate import Candidate
-from netwright.spaces.domain import Domain, Draw, stream
+from netwright.spaces.domain import Domain, Draw, freeze, stream
 from netwright.spaces.encoding import Encoding
 from netwright.spaces.node import Choose, DeadEnd, Scope, compile_tree
 
@@ -40,6 +43,11 @@ class Constraint:
     holds: Callable[[Any], bool]
 
 
+def _matches(patterns: Sequence[str], address: str) -> bool:
+    """Whether the address, or one that it lies under, is one of the patterns."""
+    return any(fnmatchcase(address, pattern + end) for pattern in patterns for end in ("", "/*", ".*"))
+
+
 class Space:
     """A set of networks, as symbolic data.
 
@@ -47,17 +55,22 @@ class Space:
     build        build(structure, x, y) -> Build, for one task's input and output Types, as (1, 1, 8, 8) and (1, 10)
     constraints  conditions that every candidate keeps, beside what the tree says
     scales       choices at the tree's root that set the size of all the rest: what `narrow` decides first
+    canonical    canonical(structure) -> text, equal for structures that compute alike: what `key` and caches go by
+    fixed, asked decisions made already, and the only ones that there are: see `fix` and `part`
 
     `walk(choose)` is the one primitive: it calls `choose(address, domain)` for every active decision in order and
     returns the structure and the trace. ValueError at construction for a tree that makes no sense.
     """
 
     def __init__(self, name: str, tree: Any, build: Callable[[Any, Type, Type], Build] | None = None,
-                 constraints: Sequence[Constraint] = (), about: str = "", scales: Sequence[str] = ()) -> None:
+                 constraints: Sequence[Constraint] = (), about: str = "", scales: Sequence[str] = (),
+                 canonical: Callable[[Any], str] | None = None, *, fixed: Mapping[str, Any] | None = None,
+                 asked: frozenset[str] | None = None) -> None:
         self.name, self.tree, self.constraints, self.about = name, tree, tuple(constraints), about
-        self.builder, self.scales = build, tuple(scales)
+        self.builder, self.scales, self.canonical = build, tuple(scales), canonical
+        self.fixed, self.asked = {address: freeze(value) for address, value in (fixed or {}).items()}, asked
         try:
-            self._compiled = compile_tree(tree, "", Scope())
+            self._compiled = compile_tree(tree, "", Scope(fixed=self.fixed, asked=asked))
         except ValueError as error:
             raise ValueError(f'space "{name}": {error}') from None
         self._encoding = Encoding(self._compiled.slots)
@@ -66,7 +79,54 @@ class Space:
         return f'Space("{self.name}")'
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Space, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales)
+        return self._made, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales,
+                            self.canonical, self.fixed, self.asked)
+
+    @staticmethod
+    def _made(*given: Any) -> Space:
+        *positional, fixed, asked = given
+        return Space(*positional, fixed=fixed, asked=asked)
+
+    # parts, for searches inside searches
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of all decisions that a candidate may have; a grammar stands for all of its own."""
+        return tuple(slot.address for slot in self._compiled.slots)
+
+    def fix(self, decisions: Mapping[str, Any]) -> Space:
+        """The space with these decisions made. Its candidates hold them too: they are candidates of this space, and
+        build alike. Of a grammar all decisions are fixed or none.
+
+        UserError for an address that is not there, or a value that it cannot be.
+        """
+        fixed = {**self.fixed, **decisions}
+        try:
+            found = Space(self.name, self.tree, self.builder, self.constraints, self.about, self.scales,
+                          self.canonical, fixed=fixed, asked=self.asked)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        missing = [address for address in fixed if address not in found.addresses]
+        if missing:
+            raise UserError(f'space "{self.name}": there is no decision "{missing[0]}" to fix '
+                            f'{nearest(missing[0], self.addresses)}')
+        return found
+
+    def part(self, where: str | Sequence[str] | Callable[[str], bool]) -> Space:
+        """The space of some of the decisions: those whose address `where` holds for, or matches (or lies under one
+        that matches) a pattern such as "stages/*.count". Its structure is the tree's with None for all others.
+
+        A chosen decision that depends on one that is not (an operation's kernel, on the operation) is made in any
+        case. Constraints and the builder need the whole, so a part has none: `whole.fix(candidate_of_part)` is the
+        space of the rest. UserError where nothing is chosen.
+        """
+        patterns = (where,) if isinstance(where, str) else where
+        chosen = patterns if callable(patterns) else partial(_matches, tuple(patterns))
+        asked = frozenset(address for address in self.addresses if chosen(address))
+        if not asked:
+            raise UserError(f'space "{self.name}": no decision is in the part {where!r}')
+        return Space(self.name, self.tree, about=self.about, fixed={a: v for a, v in self.fixed.items() if a in asked},
+                     asked=asked)
 
     # the primitive
 
@@ -238,6 +298,15 @@ class Space:
         if self.builder is None:
             raise ValueError(f'space "{self.name}" has no builder; give Space(..., build=...)')
         return self.builder(self.decode(candidate), x, y)
+
+    def key(self, candidate: Mapping[str, Any]) -> str:
+        """16 hexadecimal digits, equal for candidates that compute alike as far as `canonical` tells: a cache's key.
+
+        Without `canonical`, the candidate's own key.
+        """
+        if self.canonical is None:
+            return (candidate if isinstance(candidate, Candidate) else Candidate(candidate)).key
+        return blake2b(self.canonical(self.decode(candidate)).encode(), digest_size=8).hexdigest()
 
     # counting
 

@@ -9,11 +9,17 @@ from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
-from netwright.spaces.domain import Categorical, Integer, Real
+from netwright.spaces.domain import Categorical, Integer, Real, Weigh
 from netwright.spaces.domain_sets import Permutations, Subsets
 from netwright.spaces.node import Choose, Compiled, Node, Scope, compile_tree, decision, join, slots_of
 
 _MISSING = object()
+
+
+def _weighed(domain: Any, counts: Weigh) -> Categorical:
+    """A choice of sub-spaces with the candidates behind each."""
+    weighed: Categorical = domain.weighed(counts)
+    return weighed
 
 
 class Chosen(NamedTuple):
@@ -97,10 +103,12 @@ class OneOf(Node):
             if not isinstance(name, str) or not name or "/" in name:
                 raise ValueError(f'branches of a OneOf are named by texts without "/", not {name!r}')
         counts = cache(lambda: [part.count() for part in parts.values()])
-        domain = Categorical(tuple(self.branches), self.prior, counts)
         address = path or "value"
+        if not scope.asks(address):
+            return compile_tree(dict(self.branches), path, scope)
+        domain = _weighed(scope.only(address, Categorical(tuple(self.branches), self.prior)), counts)
         own = scope.declare(address, domain)
-        parts = {name: compile_tree(part, join(path, name), scope) for name, part in self.branches.items()}
+        parts = {name: compile_tree(self.branches[name], join(path, name), scope) for name in domain.values}
         runs = {name: part.run for name, part in parts.items()}
 
         def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Chosen:
@@ -128,9 +136,13 @@ class Repeat(Node):
         if any(isinstance(count, bool) or not isinstance(count, int) or count < 0 for count in self.counts):
             raise ValueError(f"a Repeat's counts are integers >= 0, not {self.counts!r}")
         address = f"{path}.count" if path else "count"
-        repeats = range(min(1, max(self.counts, default=0)) if self.tied else max(self.counts, default=0))
-        counts = cache(lambda: [prod(part.count() for part in parts[:count]) for count in self.counts])
-        domain = Categorical(self.counts, self.prior, counts)
+        counts = cache(lambda: [prod(part.count() for part in parts[:count]) for count in domain.values])
+        domain = _weighed(scope.only(address, Categorical(self.counts, self.prior)), counts)
+        most = max(domain.values)
+        repeats = range(min(1, most) if self.tied else most)
+        if not scope.asks(address):
+            every = {"each" if self.tied else str(place): self.body for place in repeats}
+            return compile_tree(every, path, scope)
         own = scope.declare(address, domain)
         parts = [compile_tree(self.body, join(path, "each" if self.tied else place), scope) for place in repeats]
         runs = tuple(part.run for part in parts)
@@ -161,13 +173,15 @@ class Tie(Node):
     def compile(self, path: str, scope: Scope) -> Compiled:
         relative = self.address.startswith(("./", "../"))
         target = posixpath.normpath(posixpath.join(path, self.address)) if relative else self.address
-        if target not in scope.addresses:
+        if target not in scope.addresses and scope.asks(target):
             raise ValueError(f'Tie("{self.address}") names no decision before it; near: {scope.near(target)}')
         default = self.default
 
         def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Any:
             if target in trace:
                 return trace[target]
+            if default is _MISSING and not scope.asks(target):
+                return None
             if default is _MISSING:
                 raise ValueError(f'{path}: tied to "{target}", which is inactive here; give the Tie a default')
             return default
