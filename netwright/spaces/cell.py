@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from netwright.spaces.node import Choose, Compiled, Node, Scope, compile_tree, join, product, slots_of
+from netwright.spaces.node import Choose, Compiled, Node, Scope, compile_tree, join, together
 from netwright.spaces.vocabulary import Choice, Subset
 
 
@@ -62,7 +62,7 @@ class Cell(Node):
             read = {state for node in nodes for state in node.inputs}
             return CellPlan(nodes, tuple(state for state in range(first, states) if state not in read))
 
-        return Compiled(run, product(parts), all(part.finite for part in parts), slots_of(parts))
+        return together(run, parts)
 
     def _node(self, node: int) -> dict[str, Any]:
         """The sub-space of one node, in plain words of the language."""

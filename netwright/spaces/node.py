@@ -33,13 +33,15 @@ class Compiled:
     """A part of a space made ready to walk.
 
     run(choose, trace, backtrack) makes the active decisions in order and returns the structure; count() is the number
-    of candidates with every continuous decision counted as one; finite tells whether there is no such decision.
+    of candidates with every continuous decision counted as one; finite tells whether there is no such decision; flat
+    whether each slot is decided in every candidate, independently and in the slots' order.
     """
 
     run: Run
     count: Callable[[], int]
     finite: bool = True
     slots: tuple[Slot, ...] = ()
+    flat: bool = False
 
 
 @dataclass
@@ -105,13 +107,20 @@ def decision(address: str, domain: Domain, scope: Scope) -> Compiled:
         return value
 
     finite = isinstance(domain.size, int)
-    return Compiled(run, lambda: int(domain.size) if finite else 1, finite, (slot,))
+    return Compiled(run, lambda: int(domain.size) if finite else 1, finite, (slot,), flat=True)
 
 
 def product(parts: Iterable[Compiled]) -> Callable[[], int]:
     """The count of parts that are decided independently, worked out when first asked for."""
     parts = tuple(parts)
     return cache(lambda: prod(part.count() for part in parts))
+
+
+def together(run: Run, parts: Iterable[Compiled]) -> Compiled:
+    """What several parts make that are decided independently, one after another."""
+    parts = tuple(parts)
+    return Compiled(run, product(parts), all(part.finite for part in parts), slots_of(parts),
+                    all(part.flat for part in parts))
 
 
 def slots_of(parts: Iterable[Compiled]) -> tuple[Slot, ...]:
@@ -131,7 +140,7 @@ def compile_tree(tree: Any, path: str, scope: Scope) -> Compiled:
         return _compile_dict(tree, path, scope)
     if type(tree) in (list, tuple):
         return _compile_sequence(tree, path, scope)
-    return Compiled(lambda choose, trace, backtrack: tree, lambda: 1)
+    return Compiled(lambda choose, trace, backtrack: tree, lambda: 1, flat=True)
 
 
 def _compile_dict(tree: dict[Any, Any], path: str, scope: Scope) -> Compiled:
@@ -144,8 +153,7 @@ def _compile_dict(tree: dict[Any, Any], path: str, scope: Scope) -> Compiled:
     def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> dict[str, Any]:
         return {key: part(choose, trace, backtrack) for key, part in runs}
 
-    every = parts.values()
-    return Compiled(run, product(every), all(part.finite for part in every), slots_of(every))
+    return together(run, parts.values())
 
 
 def _compile_sequence(tree: list[Any] | tuple[Any, ...], path: str, scope: Scope) -> Compiled:
@@ -156,4 +164,4 @@ def _compile_sequence(tree: list[Any] | tuple[Any, ...], path: str, scope: Scope
     def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> Any:
         return kind([part(choose, trace, backtrack) for part in runs])
 
-    return Compiled(run, product(parts), all(part.finite for part in parts), slots_of(parts))
+    return together(run, parts)

@@ -74,6 +74,10 @@ class Space:
         except ValueError as error:
             raise ValueError(f'space "{name}": {error}') from None
         self._encoding = Encoding(self._compiled.slots)
+        slots = self._compiled.slots if self._compiled.flat and not self.constraints else ()
+        # Where the same decisions are made in every candidate, drawing and changing them needs no walk.
+        self._flat = {slot.address: slot.domain for slot in slots if slot.domain is not None}
+        self._open = [address for address, domain in self._flat.items() if domain.size > 1]
 
     def __repr__(self) -> str:
         return f'Space("{self.name}")'
@@ -158,7 +162,9 @@ class Space:
         by="prior"      each decision by its prior where it has one
         Constraints are kept by rejection, so "candidate" stays uniform under them; Refused after 1,000 rejections.
         """
-        draw = stream(rng)
+        draw = stream(rng, len(self._flat) or 64)
+        if self._flat and by == "decision":
+            return Candidate.of({address: domain.draw(draw) for address, domain in self._flat.items()})
         choose: Choose
         if by == "decision":
             def choose(address: str, domain: Domain) -> Any:
@@ -181,6 +187,8 @@ class Space:
         change brings in are drawn afresh. `within` limits the redrawn decisions to addresses that start so.
         """
         draw = stream(rng)
+        if self._flat and self._flat.keys() == candidate.keys():
+            return self._redraw(candidate, draw, number, rate, within)
         open_: list[str] = []
 
         def look(address: str, domain: Domain) -> Any:
@@ -207,6 +215,18 @@ class Space:
 
         return self._legal(fresh, "mutation", unlike=candidate)
 
+    def _redraw(self, candidate: Mapping[str, Any], draw: Draw, number: int, rate: float | None,
+                within: str) -> Candidate:
+        """`mutate` where the decisions are the same in every candidate."""
+        trace = {address: self._known(candidate, address, domain) for address, domain in self._flat.items()}
+        open_ = [address for address in self._open if address.startswith(within)] if within else self._open
+        if not open_:
+            raise Refused(f'space "{self.name}": nothing to mutate under "{within}"')
+        redrawn = self._pick(open_, draw, number, rate)
+        for address in redrawn if len(redrawn) == 1 else [address for address in open_ if address in redrawn]:
+            trace[address] = self._flat[address].other(trace[address], draw)
+        return Candidate.of(trace)
+
     @staticmethod
     def _pick(addresses: list[str], draw: Draw, number: int, rate: float | None) -> set[str]:
         if rate is not None:
@@ -214,6 +234,32 @@ class Space:
             return picked or {addresses[int(draw() * len(addresses))]}
         pool = list(addresses)
         return {pool.pop(int(draw() * len(pool))) for _ in range(min(number, len(pool)))}
+
+    def neighbours(self, candidate: Mapping[str, Any], rng: np.random.Generator) -> list[Candidate]:
+        """Every candidate that differs in one decision by one step (any other value of a choice that has no order);
+        what that decision brings in is drawn. Those that break a constraint are left out."""
+        draw = stream(rng)
+        steps: list[tuple[str, Any]] = []
+
+        def look(address: str, domain: Domain) -> Any:
+            value = self._known(candidate, address, domain)
+            steps.extend((address, near) for near in domain.neighbours(value))
+            return value
+
+        self._replay(look)
+        if self._flat:
+            return [Candidate.of({**candidate, address: value}) for address, value in steps]
+        found: dict[Candidate, None] = {}
+        for address, value in steps:
+            changed = {**candidate, address: value}
+            try:
+                structure, near = self.walk(
+                    lambda at, domain: self._keep(changed.get(at, _MISSING), domain, draw))  # noqa: B023
+            except (DeadEnd, Refused):
+                continue
+            if self.violated(structure) is None and near != candidate:
+                found[near] = None
+        return list(found)
 
     def crossover(self, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Candidate:
         """Uniform crossover by address: each decision from one parent; from the other where that one has none."""
