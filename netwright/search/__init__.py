@@ -19,4 +19,6 @@ from netwright.search.base import Metrics, Objective, SpaceLike, Status, Strateg
 from netwright.search.nested import Nested
 from netwright.search.registry import get, names
 
-__all__ = ["Metrics", "Nested", "Objective", "SpaceLike", "Status", "Strategy", "Told", "Trial", "get", "names", "replay"]
+__all__ = [
+    "Metrics", "Nested", "Objective", "SpaceLike", "Status", "Strategy", "Told", "Trial", "get", "names", "replay",
+]
