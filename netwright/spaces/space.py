@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import blake2b
@@ -108,8 +109,9 @@ class Space:
             raise UserError(str(error)) from None
         missing = [address for address in fixed if address not in found.addresses]
         if missing:
-            raise UserError(f'space "{self.name}": there is no decision "{missing[0]}" to fix '
-                            f'{nearest(missing[0], self.addresses)}')
+            near = get_close_matches(missing[0], self.addresses, n=20, cutoff=0.3) or self.addresses[:20]
+            raise UserError(f'space "{self.name}": there is no decision "{missing[0]}" to fix'
+                            f'{nearest(missing[0], near)}')
         return found
 
     def part(self, where: str | Sequence[str] | Callable[[str], bool]) -> Space:
