@@ -15,6 +15,7 @@ import numpy as np
 
 from netwright.errors import Refused, UserError, nearest
 from netwright.spaces.candidate import Candidate
+from netwright.spaces.contradiction import contradiction
 from netwright.spaces.domain import Domain, Draw, freeze, stream
 from netwright.spaces.encoding import Encoding
 from netwright.spaces.node import Choose, DeadEnd, Scope, compile_tree
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _TRIES = 1_000
 _COUNTABLE = 1_000_000
+_DIAGNOSED = 500
 _MISSING = object()
 
 
@@ -258,7 +260,20 @@ class Space:
             broken = self.violated(structure) if self.constraints else None
             if broken is None:
                 return candidate
-        raise Refused(f'space "{self.name}": no legal {what} in {_TRIES} tries; the last one broke "{broken}"')
+        why = f'the last one broke "{broken}"'
+        if any(broken == constraint.statement for constraint in self.constraints):
+            why = self._contradiction(fresh)
+        raise Refused(f'space "{self.name}": no legal {what} in {_TRIES} tries; {why}')
+
+    def _contradiction(self, fresh: Callable[[], Choose]) -> str:
+        """What the constraints make of a few draws more, in words."""
+        drawn = []
+        for _ in range(_DIAGNOSED):
+            try:
+                drawn.append(self.walk(fresh())[0])
+            except DeadEnd:
+                continue
+        return contradiction(self.constraints, drawn)
 
     # replaying
 
