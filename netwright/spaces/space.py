@@ -279,9 +279,13 @@ class Space:
 
     def decode(self, candidate: Mapping[str, Any]) -> Any:
         """The structure that a candidate stands for; UserError naming the address where it does not fit."""
+        given = candidate.trace if isinstance(candidate, Candidate) else candidate
 
         def choose(address: str, domain: Domain) -> Any:
-            return self._known(candidate, address, domain)
+            try:
+                return domain.canonical(given[address])
+            except (KeyError, ValueError, TypeError):
+                return self._known(candidate, address, domain)
 
         return self._replay(choose)[0]
 
