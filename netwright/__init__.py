@@ -9,6 +9,7 @@ device = netwright.device("cortex-m7", ram="64KB")
 device.check(graph), device.cost(graph)                      # broken rules; modelled profile
 program = device.compile(graph, out="build")
 program.run(x), program.profile(x)                           # on the emulated core
+space = netwright.search_over(graph, {"*.relu": Choice(("relu", "hard_swish"))})   # or a torch module: its variants
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from .devices import get as device
     from .graph import load
     from .graph.torch import from_torch
+    from .spaces.mutable import search_over
     from .study import fit as fit
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "device", "fit", "from_torch", "load"]
+__all__ = ["__version__", "device", "fit", "from_torch", "load", "search_over"]
 
 _PLACES = {
     "device": ("devices", "get"),
     "load": ("graph", "load"),
     "fit": ("study", "fit"),
     "from_torch": ("graph.torch", "from_torch"),
+    "search_over": ("spaces.mutable", "search_over"),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from netwright.errors import Refused
 from netwright.search.base import Metrics, Objective, SpaceLike, Status, Strategy, Told, Trial
 from netwright.search.registry import get
 
@@ -17,8 +18,6 @@ Factory = Callable[..., Strategy]
 
 class Divisible(SpaceLike, Protocol):
     """A space that may be divided (see `netwright.spaces.Space.part` and `fix`)."""
-
-    addresses: Sequence[str]
 
     def part(self, where: Any) -> Any: ...
     def fix(self, decisions: Mapping[str, Any]) -> Any: ...
@@ -41,13 +40,12 @@ class Nested(Strategy):
                  seed: int = 0, **settings: Any) -> None:
         super().__init__(space, objectives, seed=seed, **settings)
         if each < 1 or self.initial:
-            raise ValueError(f"a nested search makes at least 1 inner trial (each={each}) and takes no first candidates")
+            raise ValueError(f"a nested search makes at least 1 inner trial, not {each}, and takes no first candidates")
         self.whole, self.each, self.settings = space, each, settings
-        part = space.part(where)
-        self.part_addresses = tuple(part.addresses)
-        self.outer = (get(outer) if isinstance(outer, str) else outer)(part, objectives, seed=seed)
+        self.outer = (get(outer) if isinstance(outer, str) else outer)(space.part(where), objectives, seed=seed)
         self._make_inner: Factory = get(inner) if isinstance(inner, str) else inner
         self._inner: dict[int, Strategy] = {}
+        self._trials: dict[int, Trial] = {}
         self._open: dict[int, list[tuple[Told, Metrics]]] = {}
 
     def tell(self, trial: Trial, metrics: Metrics, status: Status = "ok") -> None:
@@ -61,31 +59,44 @@ class Nested(Strategy):
             self._close(block, results)
 
     def _next(self, number: int) -> Trial:
-        block, place = divmod(number, self.each)
-        if block not in self._inner:
-            self._begin(block, self.outer.ask()[0].candidate)
-        (found,) = self._inner[block].ask()
-        return Trial(number, found.candidate, found.fidelity, None)
+        (found,) = self._search(number // self.each).ask()
+        return Trial(number, found.candidate, found.fidelity)
 
     def restore(self, trial: Trial) -> None:
         super().restore(trial)
         block, place = divmod(trial.number, self.each)
-        if block not in self._inner:
-            candidate = self.outer.space.walk(lambda address, domain: trial.candidate[address])[1]
-            self.outer.restore(Trial(block, candidate))
-            self._begin(block, candidate)
-        self._inner[block].restore(Trial(place, trial.candidate))
+        self._search(block, trial.candidate).restore(Trial(place, trial.candidate))
 
-    def _begin(self, block: int, decisions: Mapping[str, Any]) -> None:
-        rest = self.whole.fix(decisions)
-        self._inner[block] = self._make_inner(rest, self.objectives, seed=hash((self.seed, block)), **self.settings)
-        self._open[block] = []
+    def _search(self, block: int, known: Any = None) -> Strategy:
+        """The inner search number `block`; a new one stands on the next outer trial, or on that of a `known` candidate.
+
+        Outer candidates that leave no candidate for the inner search are told as infeasible. Refused after `tries`.
+        """
+        if block in self._inner:
+            return self._inner[block]
+        for _ in range(self.tries):
+            (trial,) = self.outer.ask()
+            if known is not None and any(known.get(at) != value for at, value in trial.candidate.items()):
+                trial = Trial(trial.number, self._outside(known))
+                self.outer.restore(trial)
+            rest = self.whole.fix(trial.candidate)
+            try:
+                rest.sample(self.generator(trial.number, "rest"))
+            except Refused:
+                self.outer.tell(trial, {}, "infeasible")
+                continue
+            seed = (self.seed * 1_000_003 + block) % 2**31
+            self._inner[block] = self._make_inner(rest, self.objectives, seed=seed, **self.settings)
+            self._trials[block], self._open[block] = trial, []
+            return self._inner[block]
+        raise Refused(f"none of {self.tries} outer candidates leaves one for the inner search")
+
+    def _outside(self, candidate: Any) -> Any:
+        return self.outer.space.walk(lambda address, domain: candidate[address])[1]
 
     def _close(self, block: int, results: Sequence[tuple[Told, Metrics]]) -> None:
         """Tell the outer strategy the best of a finished inner search, and forget that."""
-        known = [(told, metrics) for told, metrics in results if told.status == "ok"] or [
-            (told, metrics) for told, metrics in results if told.status != "failed"] or list(results)
-        told, metrics = min(known, key=lambda result: result[0].order())
-        decisions = self.outer.space.walk(lambda address, domain: told.trial.candidate[address])[1]
-        self.outer.tell(Trial(block, decisions), metrics, told.status)
+        ranks = {"ok": 0, "pruned": 1, "infeasible": 1, "failed": 2}
+        told, metrics = min(results, key=lambda result: (ranks[result[0].status], result[0].order()))
+        self.outer.tell(self._trials.pop(block), metrics, told.status)
         del self._inner[block], self._open[block]

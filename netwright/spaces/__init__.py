@@ -17,8 +17,10 @@ mutation and crossover are walks with another `choose`. From the tree alone foll
 
 Words: Choice, Int, Float, Subset, Permutation decide one thing. OneOf makes sub-spaces conditional, Repeat has a chosen
 count, Tie repeats another decision's value, Cell wires a small graph, Grammar recurses. All else is constant.
-`narrow` decides a space's scales for a device, without training. `get(name)` and `names()` find the built-in spaces:
-one file in `zoo/` each.
+`space.fix(decisions)` and `space.part(where)` divide a space for searches inside searches; `space.key(candidate)` is a
+cache's key, equal for candidates that a space's canonical form takes as one. `mutable.search_over` makes a space of an
+existing Graph or torch module. `narrow` decides a space's scales for a device, without training. `get(name)` and
+`names()` find the built-in spaces: one file in `zoo/` each.
 """
 
 from __future__ import annotations

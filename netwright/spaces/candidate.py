@@ -33,6 +33,11 @@ class Candidate(Mapping[str, Any]):
         return candidate
 
     @property
+    def trace(self) -> Mapping[str, Any]:
+        """The decisions as they are kept, for reading only: faster than asking the candidate itself."""
+        return self._trace
+
+    @property
     def key(self) -> str:
         """16 hexadecimal digits (BLAKE2b, 64 bits) over the sorted decisions."""
         if self._key is None:

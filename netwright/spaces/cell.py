@@ -54,33 +54,38 @@ class Cell(Node):
         if scope.asked is not None:
             return compile_tree({str(node): self._node(node) for node in range(self.nodes)}, path, scope)
         parts = [compile_tree(self._node(node), join(path, node), scope) for node in range(self.nodes)]
-        runs = tuple(part.run for part in parts)
+        runs = tuple((part.run, self._edges(node)) for node, part in enumerate(parts))
         first, states = self.inputs, self.inputs + self.nodes
 
         def run(choose: Choose, trace: dict[str, Any], backtrack: bool) -> CellPlan:
-            nodes = tuple(_plan(part(choose, trace, backtrack)) for part in runs)
+            nodes = tuple([_plan(part(choose, trace, backtrack), keys) for part, keys in runs])
             read = {state for node in nodes for state in node.inputs}
             return CellPlan(nodes, tuple(state for state in range(first, states) if state not in read))
 
         return together(run, parts)
 
+    def _edges(self, node: int) -> tuple[str, ...]:
+        """The names of a node's edges."""
+        return tuple(map(str, range(self.inputs + node if isinstance(self.fan_in, str) else self.fan_in)))
+
     def _node(self, node: int) -> dict[str, Any]:
         """The sub-space of one node, in plain words of the language."""
         states = tuple(range(self.inputs + node))
-        fan_in = len(states) if isinstance(self.fan_in, str) else self.fan_in
+        edges = self._edges(node)
+        fan_in = len(edges)
         if fan_in < 1 or (self.distinct and fan_in > len(states)):
             raise ValueError(f"node {node} cannot read {fan_in} different states of {len(states)}")
         ops = Choice(self.ops) if isinstance(self.ops, (tuple, list)) else self.ops
         tree: dict[str, Any] = {}
         if self.distinct:
             tree["inputs"] = states if fan_in == len(states) else Subset(states, fan_in, fan_in)
-        for edge in range(fan_in):
-            tree[str(edge)] = {"op": ops} if self.distinct else {"from": Choice(states), "op": ops}
+        for edge in edges:
+            tree[edge] = {"op": ops} if self.distinct else {"from": Choice(states), "op": ops}
         tree["combine"] = Choice(self.combine) if len(self.combine) > 1 else self.combine[0]
         return tree
 
 
-def _plan(chosen: dict[str, Any]) -> CellNode:
-    edges = [part for key, part in chosen.items() if key not in ("inputs", "combine")]
-    inputs = chosen["inputs"] if "inputs" in chosen else tuple(edge["from"] for edge in edges)
-    return CellNode(inputs, tuple(edge["op"] for edge in edges), chosen["combine"])
+def _plan(chosen: dict[str, Any], keys: Sequence[str]) -> CellNode:
+    edges = [chosen[key] for key in keys]
+    inputs = chosen["inputs"] if "inputs" in chosen else tuple([edge["from"] for edge in edges])
+    return CellNode(inputs, tuple([edge["op"] for edge in edges]), chosen["combine"])

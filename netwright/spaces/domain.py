@@ -12,6 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from netwright.errors import Refused
 Draw = Callable[[], float]
 Weigh = Callable[[], Sequence[int]]
 Size = int | float  # an exact count, or math.inf
+_TINY = 1e-12
 
 
 def freeze(value: Any) -> Any:
@@ -222,13 +224,22 @@ class Integer(Domain):
 
     kind = "int"
     ordinal = True
-    __slots__ = ("high", "log", "low", "size", "step")
+    __slots__ = ("_prior", "high", "log", "low", "size", "step")
 
-    def __init__(self, low: int, high: int, step: int = 1, log: bool = False) -> None:
+    def __init__(self, low: int, high: int, step: int = 1, log: bool = False,
+                 prior: Sequence[float] | None = None) -> None:
         if high < low or step < 1 or (log and low < 1):
             raise ValueError(f"Int({low}, {high}, step={step}, log={log}) needs low <= high, step >= 1, log low >= 1")
         self.low, self.high, self.step, self.log = low, low + (high - low) // step * step, step, log
         self.size: int = (high - low) // step + 1
+        if prior is not None and (len(prior) != self.size or min(prior) < 0 or not sum(prior) > 0):
+            raise ValueError(f"prior {prior!r} must give each of {self.size} values a weight >= 0, not all 0")
+        self._prior = None if prior is None else cumulative(prior)
+
+    def draw_prior(self, draw: Draw) -> int:
+        if self._prior is None:
+            return self.draw(draw)
+        return self.low + self.step * min(bisect_right(self._prior, draw()), self.size - 1)
 
     def draw(self, draw: Draw) -> int:
         if not self.log:
@@ -276,17 +287,35 @@ class Integer(Domain):
 
 
 class Real(Domain):
-    """A number in [low, high]; with log, uniform in its logarithm. Its size is infinite."""
+    """A number in [low, high]; with log, uniform in its logarithm. Its size is infinite.
+
+    The prior is a normal distribution cut at both ends, given by its mean and standard deviation (with log: of the
+    logarithm, but the mean as the number itself).
+    """
 
     kind = "float"
     ordinal = True
     size = math.inf
-    __slots__ = ("high", "log", "low")
+    __slots__ = ("_prior", "high", "log", "low")
 
-    def __init__(self, low: float, high: float, log: bool = False) -> None:
+    def __init__(self, low: float, high: float, log: bool = False, prior: tuple[float, float] | None = None) -> None:
         if not low < high or not math.isfinite(low) or not math.isfinite(high) or (log and low <= 0):
             raise ValueError(f"Float({low}, {high}, log={log}) needs finite low < high, and low > 0 with log")
         self.low, self.high, self.log = float(low), float(high), log
+        if prior is not None and not (low <= prior[0] <= high and prior[1] > 0):
+            raise ValueError(f"prior {prior!r} of a Float is a mean from {low} to {high} and a deviation > 0")
+        self._prior = NormalDist(self._scale(prior[0]), prior[1]) if prior is not None else None
+
+    def _scale(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+    def draw_prior(self, draw: Draw) -> float:
+        if self._prior is None:
+            return self.draw(draw)
+        low, high = self._prior.cdf(self._scale(self.low)), self._prior.cdf(self._scale(self.high))
+        share = min(max(low + draw() * (high - low), _TINY), 1 - _TINY)
+        value = self._prior.inv_cdf(share)
+        return min(max(math.exp(value) if self.log else value, self.low), self.high)
 
     def draw(self, draw: Draw) -> float:
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)

@@ -12,12 +12,15 @@ from netwright.spaces.domain import Domain, Draw, cumulative, freeze
 
 
 class Subsets(Domain):
-    """min to max different members of `values`, in their given order."""
+    """min to max different members of `values`, in their given order.
+
+    The prior is the probability of each member, as if all were drawn alone and only subsets of a legal size kept.
+    """
 
     kind = "subset"
-    __slots__ = ("_places", "_sizes", "high", "low", "size", "values", "width")
+    __slots__ = ("_left", "_places", "_prior", "_sizes", "high", "low", "size", "values", "width")
 
-    def __init__(self, values: Sequence[Any], low: int, high: int) -> None:
+    def __init__(self, values: Sequence[Any], low: int, high: int, prior: Sequence[float] | None = None) -> None:
         self.values = tuple(freeze(value) for value in values)
         self._places = {value: place for place, value in enumerate(self.values)}
         if not 0 <= low <= high <= len(self.values) or len(self._places) < len(self.values):
@@ -27,6 +30,31 @@ class Subsets(Domain):
         counts = [math.comb(len(self.values), count) for count in range(low, high + 1)]
         self.size = sum(counts)
         self._sizes = cumulative(counts)
+        if prior is not None and (len(prior) != len(self.values) or not all(0 <= share <= 1 for share in prior)):
+            raise ValueError(f"prior {prior!r} must give each of {len(self.values)} members a probability")
+        self._prior = None if prior is None else tuple(prior)
+        self._left = self._ends(tuple(prior)) if prior is not None else []
+        if prior is not None and not self._left[0][0] > 0:
+            raise ValueError(f"prior {prior!r} allows no subset with {low} to {high} members")
+
+    def _ends(self, prior: tuple[float, ...]) -> list[list[float]]:
+        """ends[i][k]: the probability that members i, i + 1, ... bring k chosen ones to a legal size."""
+        ends = [[float(self.low <= count <= self.high) for count in range(len(prior) + 2)]]
+        for share in reversed(prior):
+            after = ends[0]
+            ends.insert(0, [share * after[min(k + 1, len(prior) + 1)] + (1 - share) * after[k]
+                            for k in range(len(prior) + 2)])
+        return ends
+
+    def draw_prior(self, draw: Draw) -> tuple[Any, ...]:
+        if self._prior is None:
+            return self.draw(draw)
+        places: list[int] = []
+        for place, share in enumerate(self._prior):
+            count = len(places)
+            if draw() * self._left[place][count] < share * self._left[place + 1][count + 1]:
+                places.append(place)
+        return self._pick(places)
 
     def draw(self, draw: Draw) -> tuple[Any, ...]:
         count = self.low + min(bisect_right(self._sizes, draw()), self.high - self.low)

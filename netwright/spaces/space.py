@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
 from hashlib import blake2b
@@ -14,6 +15,7 @@ import numpy as np
 
 from netwright.errors import Refused, UserError, nearest
 from netwright.spaces.candidate import Candidate
+from netwright.spaces.contradiction import contradiction
 from netwright.spaces.domain import Domain, Draw, freeze, stream
 from netwright.spaces.encoding import Encoding
 from netwright.spaces.node import Choose, DeadEnd, Scope, compile_tree
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _TRIES = 1_000
 _COUNTABLE = 1_000_000
+_DIAGNOSED = 500
 _MISSING = object()
 
 
@@ -112,8 +115,9 @@ class Space:
             raise UserError(str(error)) from None
         missing = [address for address in fixed if address not in found.addresses]
         if missing:
-            raise UserError(f'space "{self.name}": there is no decision "{missing[0]}" to fix '
-                            f'{nearest(missing[0], self.addresses)}')
+            near = get_close_matches(missing[0], self.addresses, n=20, cutoff=0.3) or self.addresses[:20]
+            raise UserError(f'space "{self.name}": there is no decision "{missing[0]}" to fix'
+                            f'{nearest(missing[0], near)}')
         return found
 
     def part(self, where: str | Sequence[str] | Callable[[str], bool]) -> Space:
@@ -302,15 +306,32 @@ class Space:
             broken = self.violated(structure) if self.constraints else None
             if broken is None:
                 return candidate
-        raise Refused(f'space "{self.name}": no legal {what} in {_TRIES} tries; the last one broke "{broken}"')
+        why = f'the last one broke "{broken}"'
+        if any(broken == constraint.statement for constraint in self.constraints):
+            why = self._contradiction(fresh)
+        raise Refused(f'space "{self.name}": no legal {what} in {_TRIES} tries; {why}')
+
+    def _contradiction(self, fresh: Callable[[], Choose]) -> str:
+        """What the constraints make of a few draws more, in words."""
+        drawn = []
+        for _ in range(_DIAGNOSED):
+            try:
+                drawn.append(self.walk(fresh())[0])
+            except DeadEnd:
+                continue
+        return contradiction(self.constraints, drawn)
 
     # replaying
 
     def decode(self, candidate: Mapping[str, Any]) -> Any:
         """The structure that a candidate stands for; UserError naming the address where it does not fit."""
+        given = candidate.trace if isinstance(candidate, Candidate) else candidate
 
         def choose(address: str, domain: Domain) -> Any:
-            return self._known(candidate, address, domain)
+            try:
+                return domain.canonical(given[address])
+            except (KeyError, ValueError, TypeError):
+                return self._known(candidate, address, domain)
 
         return self._replay(choose)[0]
 

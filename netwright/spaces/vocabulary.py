@@ -42,40 +42,45 @@ class Choice(Node):
 
 @dataclass(frozen=True)
 class Int(Node):
-    """An integer low, low + step, ..., <= high; `log` draws it log-uniformly. Structure: the int."""
+    """An integer low, low + step, ..., <= high; `log` draws it log-uniformly, `prior` weighs each. Structure: int."""
 
     low: int
     high: int
     step: int = 1
     log: bool = False
+    prior: Sequence[float] | None = None
 
     def compile(self, path: str, scope: Scope) -> Compiled:
-        return decision(path, Integer(self.low, self.high, self.step, self.log), scope)
+        return decision(path, Integer(self.low, self.high, self.step, self.log, self.prior), scope)
 
 
 @dataclass(frozen=True)
 class Float(Node):
-    """A number in [low, high]; `log` draws it log-uniformly. Structure: the float."""
+    """A number in [low, high]; `log` draws it log-uniformly; `prior` (mean, deviation) is a normal distribution cut at
+    both ends, over the logarithm with `log`. Structure: the float."""
 
     low: float
     high: float
     log: bool = False
+    prior: tuple[float, float] | None = None
 
     def compile(self, path: str, scope: Scope) -> Compiled:
-        return decision(path, Real(self.low, self.high, self.log), scope)
+        return decision(path, Real(self.low, self.high, self.log, self.prior), scope)
 
 
 @dataclass(frozen=True)
 class Subset(Node):
-    """min to max (default: all) different members of `values`. Structure: a tuple in the order of `values`."""
+    """min to max (default: all) different members of `values`; `prior` gives each a probability. Structure: a tuple in
+    the order of `values`."""
 
     values: Sequence[Any]
     min: int = 0
     max: int | None = None
+    prior: Sequence[float] | None = None
 
     def compile(self, path: str, scope: Scope) -> Compiled:
         most = len(self.values) if self.max is None else self.max
-        return decision(path, Subsets(self.values, self.min, most), scope)
+        return decision(path, Subsets(self.values, self.min, most, self.prior), scope)
 
 
 @dataclass(frozen=True)
