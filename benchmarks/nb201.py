@@ -122,7 +122,8 @@ def main() -> None:
             print(json.dumps({"rows": rows, "average architecture": average}, indent=1))
             return
         for row in rows:
-            print(f"{row['what']:24s} {_spelled(row, 2)}   {row['queries']:.0f} queries   {row['trials_per_s']:,.0f} a second")
+            rate = f"{row['queries']:.0f} queries   {row['trials_per_s']:,.0f} a second"
+            print(f"{row['what']:24s} {_spelled(row, 2)}   {rate}")
         print(f"{'average architecture':24s} " + "  ".join(f"{value:.2f}" for value in average.values()))
         return
     halves, whole = queries(table, given.seeds or 50), queries(table, given.seeds or 50, share=1.0)

@@ -22,12 +22,12 @@ from netwright.search import get as strategy
 
 METHODS: dict[str, dict[str, Any]] = {
     "scored": {},
-    "no leading scores": {"lead": ()},
+    "all scores trusted": {"trusted": ()},
+    "trusted with snip and zen": {"trusted": ("synflow", "nwot", "jacov", "snip", "zen")},
+    "less by structure": {"kernel": (0.3, 0.3, 0.5, 0.5)},
     "noise 0.2": {"noise": 0.2},
-    "structures only": {"kernel": (0.3, 0.0, 0.0, 1.0)},
     "scores only": {"kernel": (0.3, 0.3, 0.5, 0.0)},
     "flat prior": {"prior": 0.0},
-    "linear 1": {"kernel": (0.3, 1.0, 0.5, 0.5)},
 }
 
 

@@ -18,8 +18,8 @@ class MissingExtra(UserError):
 
 
 EXTRAS = {
-    "torch": "train", "PIL": "train", "optuna": "search", "scipy": "search", "sklearn": "search", "pyarrow": "search", "ziglang": "mcu",
-    "unicorn": "mcu", "capstone": "mcu", "elftools": "mcu", "onnx": "onnx", "onnxruntime": "onnx",
+    "torch": "train", "PIL": "train", "optuna": "search", "scipy": "search", "sklearn": "search", "pyarrow": "search",
+    "ziglang": "mcu", "unicorn": "mcu", "capstone": "mcu", "elftools": "mcu", "onnx": "onnx", "onnxruntime": "onnx",
     "coremltools": "ane",
 }  # module -> the extra that brings it
 

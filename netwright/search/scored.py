@@ -1,14 +1,15 @@
 """Bayesian optimisation over a pool whose prior is what training-free scores say.
 
-The scores' rankings are experts: each of a few leading ones first names its own best candidate, and a Gaussian process
-over scores and structures, whose prior mean is the scores' mean rank, takes it from there. Proxies in the prior are
-Shen et al. 2023 (ProxyBO); the kernel and the leading candidates are ours, and so are the settings, which were chosen
-on other tables than NAS-Bench-201 (benchmarks/pool_settings.py).
+A few trusted scores are experts: their mean rank and then each of them first name their own best candidate, and a
+Gaussian process over scores and structures, whose prior mean is that mean rank, takes it from there. Proxies in the
+prior are Shen et al. 2023 (ProxyBO); the kernel and the first candidates are ours, and so are the settings, which were
+chosen on other tables than NAS-Bench-201 (benchmarks/pool_settings.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from netwright.search.pooled import Pooled
 class Scored(Pooled):
     """Gaussian process over a pool, with training-free scores as its prior mean and features.
 
-    lead       scores whose best candidate is asked right after that of the mean rank (names the pool lacks are passed)
+    trusted    scores whose mean rank is the prior mean, and whose best candidates are asked first (names the pool lacks
+               are passed over; where it has none of them, all of its scores)
     noise      variance of a result, where results have variance 1
     prior      slope of the prior mean: deviations of the results for one deviation of the mean rank
     kernel     variances of its four parts: the prior's slope, a linear function of the scores, a smooth one (length
@@ -31,25 +33,31 @@ class Scored(Pooled):
 
     name = "scored"
 
-    def __init__(self, *arguments: Any, lead: Sequence[str] = ("synflow", "nwot", "jacov", "snip", "zen"),
+    def __init__(self, *arguments: Any, trusted: Sequence[str] = ("synflow", "nwot", "jacov"),
                  noise: float = 0.5, prior: float = 1.0,
-                 kernel: tuple[float, float, float, float] = (0.3, 0.3, 0.5, 0.5), length: float = 1.0,
+                 kernel: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 1.0), length: float = 1.0,
                  reach: float = 0.5, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         names = list(self.candidates.scores)
-        self.lead = [names.index(name) for name in lead if name in names]
+        self.trusted = [names.index(name) for name in trusted if name in names] or list(range(len(names)))
         self.noise, self.prior, self.kernel, self.length, self.reach = noise, prior, kernel, length, reach
         self._columns: dict[int, np.ndarray] = {}
 
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """[n]: the trusted scores' mean rank, with mean 0 and deviation 1; zeros where the pool has no scores."""
+        if not self.trusted:
+            return np.zeros(len(self.candidates.candidates))
+        mean = self.candidates.normal[:, self.trusted].mean(axis=1)
+        return (mean - mean.mean()) / (mean.std() or 1.0)
+
     def rank(self, rng: np.random.Generator, number: int) -> np.ndarray:
         pool = self.candidates
-        if number == 0 and pool.scores:
-            return pool.mean
-        if 0 < number <= len(self.lead):
-            ranked: np.ndarray = pool.normal[:, self.lead[number - 1]]
+        if 0 < number <= len(self.trusted):
+            ranked: np.ndarray = pool.normal[:, self.trusted[number - 1]]
             return ranked
         if not self.queried:
-            return pool.mean if pool.scores else rng.random(len(pool.candidates))
+            return self.mean if pool.scores else rng.random(len(pool.candidates))
         return self._improvement(*self.posterior())
 
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +69,7 @@ class Scored(Pooled):
         results = norm.ppf((rankdata(self.rewards) - 0.5) / len(told))
         columns = np.array([self._column(place) for place in told]).T
         factor = cho_factor(columns[told] + self.noise * np.eye(len(told)))
-        mean = self.prior * pool.mean
+        mean = self.prior * self.mean
         mean = mean + columns @ cho_solve(factor, results - mean[told])
         explained = (columns * cho_solve(factor, columns.T).T).sum(axis=1)
         return mean, np.sqrt(np.maximum(self._variance() - explained, 1e-9))
@@ -70,7 +78,7 @@ class Scored(Pooled):
         """Covariance [n] of every candidate with one; the constant lets the results' level be free."""
         if place not in self._columns:
             pool, (slope, linear, smooth, structure) = self.candidates, self.kernel
-            column = _LEVEL + slope * pool.mean * pool.mean[place]
+            column = _LEVEL + slope * self.mean * self.mean[place]
             if pool.scores:
                 table = pool.normal
                 apart = ((table - table[place]) ** 2).mean(axis=1)
@@ -90,7 +98,7 @@ class Scored(Pooled):
 
     def _variance(self) -> np.ndarray:
         pool, (slope, linear, smooth, structure) = self.candidates, self.kernel
-        variance = _LEVEL + slope * pool.mean**2 + (structure if pool.features is not None else 0.0)
+        variance = _LEVEL + slope * self.mean**2 + (structure if pool.features is not None else 0.0)
         if pool.scores:
             variance = variance + linear * (pool.normal**2).mean(axis=1) + smooth
         return variance
