@@ -45,6 +45,30 @@ def front(costs: Array, violations: Array | None = None) -> Array:
     return np.logical_not(dominates(costs, violations).any(axis=0))
 
 
+def best_places(costs: Array, count: int) -> Array:
+    """Places [count] by rank, within a rank the less crowded first: `best_of` for many points of two objectives.
+
+    Fronts are peeled off by sweeps until there are enough, in O(n log n) each; other numbers of objectives go to
+    `best_of`, which compares every pair.
+    """
+    costs = np.asarray(costs, dtype=float)
+    if costs.shape[1] != 2:
+        return best_of(costs, np.zeros(len(costs)), count)
+    left, chosen = np.arange(len(costs)), []
+    taken = 0
+    while taken < count and len(left):
+        order = left[np.lexsort((costs[left, 1], costs[left, 0]))]
+        second = costs[order, 1]
+        lowest = np.minimum.accumulate(second)
+        on = np.concatenate(([True], second[1:] < lowest[:-1]))
+        members = order[on]
+        apart = crowding(costs[members], np.zeros(len(members), dtype=int))
+        chosen.append(members[np.argsort(-apart, kind="stable")])
+        taken += len(members)
+        left = order[~on]
+    return np.concatenate(chosen)[:count]
+
+
 def crowding(costs: Array, ranks: Array) -> Array:
     """Crowding distance [n] within each rank: inf at the ends of every objective (Deb et al. 2002, III-B)."""
     costs = np.asarray(costs, dtype=float)

@@ -1,0 +1,181 @@
+"""LINAS: measure a few, fit weak predictors, search on those alone, measure what they like best, and again
+(Sarah, Cummings, Sridhar et al. 2022, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from netwright.errors import MissingExtra, Refused
+from netwright.search.base import Strategy, Told
+from netwright.search.pareto import best_places, front
+
+
+class PredictorLike(Protocol):
+    """All that a search may use of a predictor."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray) -> None: ...
+    def predict(self, x: np.ndarray) -> np.ndarray: ...
+
+
+class LINAS(Strategy):
+    """Rounds of `batch` measurements; each round fits a predictor per objective on everything measured.
+
+    predictor  makes a predictor: predictor() -> fit / predict. None: ridge regression from scikit-learn
+    first      candidates measured before the first fit, at random
+    batch      candidates measured between two fits
+    inner      predicted candidates a round: an evolutionary search on the predictors (the paper's J), or the whole
+               space where `everything` gives it
+    everything all candidates of a small space, predicted whole instead of searched; `codes` their encodings [n, d]
+    explore    share of a batch that is drawn at random among the predicted
+    optimism   deviations by which costs are taken lower than predicted, where the predictor knows them (`spread`)
+    With several objectives the batch is spread over the predicted front: each member is the one that adds most to the
+    volume that measured and chosen ones dominate together. Objectives that a bound limits are predicted, too, and
+    what is predicted to break it comes last.
+    """
+
+    name = "linas"
+
+    def __init__(self, *arguments: Any, predictor: Callable[[], PredictorLike] | None = None, first: int = 50,
+                 batch: int = 10, inner: int = 4_000, everything: Sequence[Any] | None = None,
+                 codes: np.ndarray | None = None, explore: float = 0.0, optimism: float = 0.5, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        if first < 2 or batch < 1 or inner < 1 or not 0 <= explore <= 1:
+            raise ValueError("first is at least 2, batch and inner at least 1, and explore a share")
+        self.predictor, self.first, self.batch, self.inner = predictor or _ridge, first, batch, inner
+        self.explore, self.optimism = explore, optimism
+        self.everything = list(everything) if everything is not None else None
+        self._codes = codes
+        if self.everything is not None and codes is None:
+            self._codes = np.array([self.space.encode(candidate) for candidate in self.everything])
+        self._measured: list[tuple[Any, np.ndarray, tuple[float, ...], float]] = []
+        self._plan: list[Any] = []
+        self._planned = 0
+
+    def propose(self, rng: np.random.Generator, number: int) -> Any:
+        if number < self.first or len(self._measured) < 2:
+            return self.space.sample(rng)
+        if self._planned == 0 or len(self._measured) >= self._planned + self.batch:
+            self._plan, self._planned = self._round(self.generator(number, "round")), len(self._measured)
+        for candidate in self._plan:
+            if candidate not in self._seen and (self.accept is None or self.accept(candidate)):
+                return candidate
+        return self.space.sample(rng)
+
+    def observe(self, told: Told) -> None:
+        if np.isfinite(told.costs).all():
+            code = self.space.encode(told.trial.candidate)
+            self._measured.append((told.trial.candidate, code, told.costs, told.violation))
+
+    def _round(self, rng: np.random.Generator) -> list[Any]:
+        """A batch and some to spare, best first."""
+        x = np.array([code for _, code, _, _ in self._measured])
+        y = np.array([costs for _, _, costs, _ in self._measured])
+        broken = np.array([violation for *_, violation in self._measured])
+        models = []
+        for column in [*y.T, *([broken] if (broken > 0).any() else [])]:
+            model = self.predictor()
+            model.fit(x, np.asarray(column))
+            models.append(model)
+        candidates, costs = self._pool(models, rng)
+        new = [place for place, candidate in enumerate(candidates) if candidate not in self._seen]
+        if not new:
+            return []
+        candidates, costs = [candidates[place] for place in new], costs[new]
+        picked = self._spread(costs, y[broken <= 0] if (broken <= 0).any() else y)
+        lot = rng.permutation(len(candidates))[: round(self.explore * self.batch)].tolist()
+        return [candidates[place] for place in [*lot, *picked]]
+
+    def _pool(self, models: list[PredictorLike], rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
+        """Candidates with their predicted costs [n, m]; a predicted violation is added to all of them."""
+        if self.everything is not None and self._codes is not None:
+            return self.everything, self._costs(models, self._codes)
+        size = 50
+        order = best_places(np.array([costs for _, _, costs, _ in self._measured]), size)
+        parents = [self._measured[place][0] for place in order]
+        found: dict[Any, None] = dict.fromkeys(parents)
+        known = np.array([costs for costs in self._costs(models, np.array([self.space.encode(c) for c in parents]))])
+        everyone, costs = list(parents), known
+        while len(found) < self.inner:
+            children = [child for child in (self._child(everyone, rng) for _ in range(4 * size)) if child not in found]
+            if not children:
+                break
+            children = list(dict.fromkeys(children))
+            found.update(dict.fromkeys(children))
+            predicted = self._costs(models, np.array([self.space.encode(child) for child in children]))
+            costs = np.concatenate([costs, predicted])
+            everyone = everyone + children
+            kept = best_places(costs, 2 * size)
+            everyone, costs = [everyone[place] for place in kept], costs[kept]
+        return everyone, costs
+
+    def _child(self, parents: list[Any], rng: np.random.Generator) -> Any:
+        one, two = (parents[int(len(parents) * rng.random() ** 2)] for _ in range(2))
+        try:
+            child = self.space.crossover(one, two, rng) if rng.random() < 0.5 else one
+            return self.space.mutate(child, rng) if child == one or rng.random() < 0.5 else child
+        except Refused:
+            return one
+
+    def _costs(self, models: list[PredictorLike], codes: np.ndarray) -> np.ndarray:
+        predicted = np.array([self._guess(model, codes) for model in models]).T
+        goals = len(self.goals)
+        if predicted.shape[1] == goals:
+            return predicted
+        spread = np.maximum(np.ptp(predicted[:, :goals], axis=0), 1e-9)
+        found: np.ndarray = predicted[:, :goals] + 10 * np.maximum(predicted[:, goals:], 0.0) * spread
+        return found
+
+    def _guess(self, model: PredictorLike, codes: np.ndarray) -> np.ndarray:
+        if self.optimism == 0 or not hasattr(model, "spread"):
+            return model.predict(codes)
+        mean, deviation = model.spread(codes)
+        found: np.ndarray = mean - self.optimism * deviation
+        return found
+
+    def _spread(self, costs: np.ndarray, measured: np.ndarray) -> list[int]:
+        """Places of the batch, best first, and of as many again."""
+        if costs.shape[1] != 2:
+            return best_places(costs, 2 * self.batch).tolist()
+        near = best_places(costs, max(200, 4 * self.batch))
+        known = measured[front(measured)]
+        low, high = np.minimum(costs[near].min(axis=0), known.min(axis=0)), known.max(axis=0)
+        scale = np.where(high > low, high - low, 1.0)
+        points, have = (costs[near] - low) / scale, (known - low) / scale
+        picked: list[int] = []
+        free = np.ones(len(near), dtype=bool)
+        for _ in range(min(2 * self.batch, len(near))):
+            gains = np.where(free, _gains(points, have), -1.0)
+            best = int(np.argmax(gains))
+            picked.append(int(near[best]))
+            free[best] = False
+            have = np.concatenate([have, points[best : best + 1]])
+        return picked
+
+
+def _gains(points: np.ndarray, have: np.ndarray) -> np.ndarray:
+    """The area [n] that each point adds to what `have` dominates, up to a bound a tenth beyond the unit square."""
+    bound = 1.1
+    steps = have[np.lexsort((have[:, 1], have[:, 0]))]
+    steps = steps[np.concatenate(([True], steps[1:, 1] < np.minimum.accumulate(steps[:, 1])[:-1]))]
+    left = np.concatenate(([-np.inf], steps[:, 0]))
+    right = np.concatenate((steps[:, 0], [bound]))
+    ceiling = np.concatenate(([bound], steps[:, 1]))
+    widths = np.clip(np.minimum(right, bound) - np.maximum(left, points[:, :1]), 0.0, None)
+    heights = np.clip(np.minimum(ceiling, bound) - points[:, 1:], 0.0, None)
+    found: np.ndarray = (widths * heights).sum(axis=1)
+    return found
+
+
+def _ridge() -> PredictorLike:
+    try:
+        from sklearn.linear_model import RidgeCV
+    except ImportError:
+        raise MissingExtra("the predictor of linas (scikit-learn)", "search") from None
+    model: PredictorLike = RidgeCV(np.logspace(-3, 3, 13))
+    return model
+
+
+strategy = LINAS
