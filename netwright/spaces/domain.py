@@ -148,9 +148,9 @@ class Categorical(Domain):
 
     def weighed(self, weigh: Weigh) -> Categorical:
         """The same values with other numbers of candidates behind them."""
-        twin = object.__new__(Categorical)
-        for name in Categorical.__slots__:
-            setattr(twin, name, getattr(self, name))
+        twin = object.__new__(Categorical)  # spelled out: a grammar makes one of these for every decision
+        twin.values, twin.size, twin.prior, twin.ordinal = self.values, self.size, self.prior, self.ordinal
+        twin.width, twin.narrowed, twin._index, twin._prior = self.width, self.narrowed, self._index, self._prior
         twin.weigh, twin._counts = weigh, None
         return twin
 

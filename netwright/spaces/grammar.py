@@ -13,6 +13,7 @@ from netwright.spaces.grammar_count import Counter
 from netwright.spaces.node import Choose, Compiled, DeadEnd, Node, Scope, Slot, compile_tree
 
 Step = Callable[[Any, str, str], Any]
+Offers = Callable[[Any, str], Sequence[str]]
 _RETRIES = 1_000
 
 
@@ -29,13 +30,17 @@ class Grammar(Node):
     """Everything that `start` derives by `rules`: symbol -> production -> parts.
 
     A part that is a text names a symbol; any other part is a sub-space or a constant. `probabilities` gives a symbol's
-    productions their weights (prior); symbols left out are uniform. `max_size` bounds the productions applied, and
-    `max_depth` their nesting; productions that could not end within both are never offered.
+    productions their weights (prior); symbols left out are uniform. `fixed` gives some productions of a symbol their
+    probability whatever else is possible, and the weights share out the rest. `max_size` bounds the productions
+    applied, and `max_depth` their nesting; productions that could not end within both are never offered.
 
     A state (any hashable value, such as a shape with its mode) may be threaded from left to right through the
     derivation: `step(state, symbol, production)` gives the state after the production is applied, before its parts
-    are derived, or None where it is not allowed; `accept(state)` judges the last one. When no production is left,
-    drawing goes back: the production above is withdrawn and another drawn (einspace, section 3).
+    are derived, or None where it is not allowed; `accept(state)` judges the last one. `offers(state, symbol)` names
+    the productions that `step` allows, in the order of the rules, where that is known faster than by asking for each.
+    When no production is left, drawing goes back: the production above is withdrawn and another drawn (einspace,
+    section 3). With `retreat` that one is drawn among the symbol's smallest productions only: where dead ends are
+    common and derivations nearly critical, drawing all again costs more than the whole derivation.
 
     Addresses: the root at `path`, part i of a production at `<its own address>/<production>.<i>`; a symbol with one
     production is no decision.
@@ -49,6 +54,9 @@ class Grammar(Node):
     state: Hashable = ()
     step: Step | None = None
     accept: Callable[[Any], bool] | None = None
+    fixed: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    offers: Offers | None = None
+    retreat: bool = False
 
     def compile(self, path: str, scope: Scope) -> Compiled:
         machine = Machine(self)
@@ -89,6 +97,27 @@ def _derived(machine: Machine, address: str, made: Mapping[str, Any]) -> Compile
     return Compiled(run, lambda: 1, True, tuple(Slot(place, 1, domain) for place, domain in only.items()))
 
 
+class _Part(NamedTuple):
+    """A part of a production: its address after the production's, itself, the symbols to its right, and how many
+    productions those need at least."""
+
+    suffix: str
+    part: str | Compiled
+    later: tuple[str, ...]
+    needed: float
+
+
+Pending = tuple[Any, ...]  # (symbols, their depth, the Pending further out), or () where nothing is pending
+
+
+def _flat(pending: Pending) -> list[tuple[str, int]]:
+    flat: list[tuple[str, int]] = []
+    while pending:
+        symbols, depth, pending = pending
+        flat += [(symbol, depth) for symbol in symbols]
+    return flat
+
+
 class Machine:
     """A grammar checked and indexed: minimal sizes and depths, cached domains, exact counts."""
 
@@ -111,6 +140,15 @@ class Machine:
         self.finite = all(leaf.finite for parts in leaves.values() for leaf in parts)
         widths = [sum(slot.width for leaf in parts for slot in leaf.slots) for parts in leaves.values()]
         self.width = 1 + max(widths, default=0)
+        self.plans = {key: self._plan(key[1], parts) for key, parts in self.parts.items()}
+        self.most_size = {symbol: max((self.min_size[symbol, name] for name in productions), default=inf)
+                          for symbol, productions in grammar.rules.items()}
+        self.most_depth = {symbol: max((self.min_depth[symbol, name] for name in productions), default=inf)
+                           for symbol, productions in grammar.rules.items()}
+        self.smallest = {symbol: frozenset(name for name in productions
+                                           if self.min_size[symbol, name] == self.least_size(symbol))
+                         for symbol, productions in grammar.rules.items()}
+        self.names = {symbol: tuple(productions) for symbol, productions in grammar.rules.items()}
         self.counter = Counter(grammar.start, {
             symbol: tuple((name, self.symbols[symbol, name], _times(leaves[symbol, name])) for name in productions)
             for symbol, productions in grammar.rules.items()
@@ -132,6 +170,11 @@ class Machine:
         for symbol, weights in grammar.probabilities.items():
             if set(weights) != set(grammar.rules.get(symbol, ())):
                 raise ValueError(f'grammar: the probabilities of "{symbol}" must name exactly its productions')
+        for symbol, shares in grammar.fixed.items():
+            if not set(shares) <= set(grammar.rules.get(symbol, ())) or min(shares.values(), default=0) < 0 \
+                    or sum(shares.values()) > 1:
+                raise ValueError(f'grammar: the fixed probabilities of "{symbol}" must name productions of it and sum '
+                                 "to at most 1")
 
     def _least(self, combine: Callable[[list[float]], float]) -> dict[tuple[str, str], float]:
         """The least size or depth of what each production derives, as a fixed point from infinity."""
@@ -147,20 +190,37 @@ class Machine:
                     least[key], changed = value, True
         return least
 
+    def _plan(self, name: str, parts: Sequence[str | Compiled]) -> tuple[_Part, ...]:
+        """What deriving a production's parts has to know of each."""
+        plan = []
+        for place, part in enumerate(parts):
+            later = tuple(other for other in parts[place + 1:] if isinstance(other, str))
+            plan.append(_Part(f"/{name}.{place}", part, later, sum(map(self.least_size, later))))
+        return tuple(plan)
+
     def least_size(self, symbol: str) -> float:
         """The least number of productions that derive `symbol`."""
-        return min(self.min_size[symbol, name] for name in self.grammar.rules[symbol])
+        return min((self.min_size[symbol, name] for name in self.grammar.rules[symbol]), default=inf)
 
     def domain(self, symbol: str, names: tuple[str, ...]) -> Categorical:
         """The domain over some of a symbol's productions, with the prior renormalised."""
         found = self._domains.get((symbol, names))
         if found is None:
-            weights = self.grammar.probabilities.get(symbol)
-            prior = [weights[name] for name in names] if weights else None
-            usable = prior if prior and sum(prior) > 0 else None
-            found = Categorical(names, usable, narrowed=len(names) < self._whole[symbol])
+            found = Categorical(names, self._prior(symbol, names), narrowed=len(names) < self._whole[symbol])
             self._domains[symbol, names] = found
         return found
+
+    def _prior(self, symbol: str, names: tuple[str, ...]) -> list[float] | None:
+        weights, fixed = self.grammar.probabilities.get(symbol), self.grammar.fixed.get(symbol)
+        if not weights and not fixed:
+            return None
+        prior = [1.0 if weights is None else weights[name] for name in names]
+        if fixed:
+            free = sum(weight for name, weight in zip(names, prior) if name not in fixed)
+            left = 1 - sum(fixed.get(name, 0.0) for name in names)
+            share = left / (free or 1.0)
+            prior = [fixed[name] if name in fixed else weight * share for name, weight in zip(names, prior)]
+        return prior if sum(prior) > 0 else None
 
     def leaf(self, source: Any, path: str) -> Compiled:
         """A sub-space inside a production, compiled for the address it stands at."""
@@ -196,57 +256,64 @@ class Walk:
                 raise DeadEnd(f"{address}: the derivation ends in state {self.state!r}, which is not accepted")
             self._back(mark, 0, grammar.state)
 
-    def derive(self, symbol: str, address: str, depth: int, reserve: float, pending: tuple[Any, ...]) -> Derivation:
+    def derive(self, symbol: str, address: str, depth: int, reserve: float, pending: Pending) -> Derivation:
         """Derive one symbol. reserve: productions that parts to the right still need; pending: those parts."""
-        machine = self.machine
+        machine, step = self.machine, self.machine.grammar.step
         before, used, mark = self.state, self.used, len(self.trace)
-        budget = machine.grammar.max_size - used - reserve
-        after = self._allowed(symbol, depth, budget)
-        while after:
-            name = self._choose(symbol, address, tuple(after), depth, pending)
+        names = self._allowed(symbol, depth, machine.grammar.max_size - used - reserve)
+        while names:
+            name = self._choose(symbol, address, names, depth, pending)
             try:
-                self.state, self.used = after[name], used + 1
+                self.state = before if step is None else step(before, symbol, name)
+                if self.state is None:
+                    raise DeadEnd(f'{address}: "{name}" is not possible here (state {before!r})')
+                self.used = used + 1
                 return Derivation(symbol, name, self._parts(symbol, name, address, depth, reserve, pending))
             except DeadEnd:
                 if not self.backtrack:
                     raise
                 self._back(mark, used, before)
-                del after[name]
-        raise DeadEnd(f'{address}: no production of "{symbol}" is possible here (state {before!r})')
+                names = tuple(other for other in names if other != name
+                              and (not machine.grammar.retreat or other in machine.smallest[symbol]))
+        where = "" if self.backtrack else f" (state {before!r})"  # spelling it costs more than going back
+        raise DeadEnd(f'{address}: no production of "{symbol}" is possible here{where}')
 
-    def _allowed(self, symbol: str, depth: int, budget: float) -> dict[str, Any]:
-        """Productions that fit, with the state after each."""
-        machine, step, allowed = self.machine, self.machine.grammar.step, {}
-        for name in machine.grammar.rules[symbol]:
-            if machine.min_size[symbol, name] <= budget and machine.min_depth[symbol, name] <= depth:
-                state = self.state if step is None else step(self.state, symbol, name)
-                if state is not None:
-                    allowed[name] = state
-        return allowed
+    def _allowed(self, symbol: str, depth: int, budget: float) -> tuple[str, ...]:
+        """Productions that fit and that the state allows."""
+        machine, grammar, state = self.machine, self.machine.grammar, self.state
+        if grammar.offers is not None:
+            names = tuple(grammar.offers(state, symbol))
+        elif grammar.step is not None:
+            step = grammar.step
+            names = tuple(name for name in machine.names[symbol] if step(state, symbol, name) is not None)
+        else:
+            names = machine.names[symbol]
+        if machine.most_size[symbol] > budget or machine.most_depth[symbol] > depth:
+            sizes, depths = machine.min_size, machine.min_depth
+            names = tuple(name for name in names if sizes[symbol, name] <= budget and depths[symbol, name] <= depth)
+        return names
 
-    def _choose(self, symbol: str, address: str, names: tuple[str, ...], depth: int, pending: tuple[Any, ...]) -> str:
+    def _choose(self, symbol: str, address: str, names: tuple[str, ...], depth: int, pending: Pending) -> str:
         machine = self.machine
         if machine._whole[symbol] == 1:
             return names[0]
         state, left = self.state, machine.grammar.max_size - self.used
         domain = machine.domain(symbol, names).weighed(
-            lambda: machine.counter.behind(symbol, names, state, depth, left, pending))
+            lambda: machine.counter.behind(symbol, names, state, depth, left, _flat(pending)))
         name: str = self.choose(address, domain)
         self.trace[address] = name
         return name
 
     def _parts(self, symbol: str, name: str, address: str, depth: int, reserve: float,
-               pending: tuple[Any, ...]) -> tuple[Any, ...]:
+               pending: Pending) -> tuple[Any, ...]:
         machine, built = self.machine, []
-        parts, sources = machine.parts[symbol, name], machine.sources[symbol, name]
-        for place, part in enumerate(parts):
-            here = f"{address}/{name}.{place}"
+        for place, (suffix, part, later, needed) in enumerate(machine.plans[symbol, name]):
             if isinstance(part, str):
-                later = tuple((other, depth - 1) for other in parts[place + 1:] if isinstance(other, str))
-                needed = reserve + sum(machine.least_size(other) for other, _ in later)
-                built.append(self.derive(part, here, depth - 1, needed, later + pending))
+                after = (later, depth - 1, pending) if later else pending
+                built.append(self.derive(part, address + suffix, depth - 1, reserve + needed, after))
             elif part.slots:
-                built.append(machine.leaf(sources[place], here).run(self.choose, self.trace, self.backtrack))
+                leaf = machine.leaf(machine.sources[symbol, name][place], address + suffix)
+                built.append(leaf.run(self.choose, self.trace, self.backtrack))
             else:
                 built.append(part.run(self.choose, self.trace, self.backtrack))
         return tuple(built)

@@ -51,6 +51,11 @@ def _matches(patterns: Sequence[str], address: str) -> bool:
     return any(fnmatchcase(address, pattern + end) for pattern in patterns for end in ("", "/*", ".*"))
 
 
+def _made(kind: type[Space], *given: Any) -> Space:
+    *positional, fixed, asked = given
+    return kind(*positional, fixed=fixed, asked=asked)
+
+
 class Space:
     """A set of networks, as symbolic data.
 
@@ -86,13 +91,8 @@ class Space:
         return f'Space("{self.name}")'
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._made, (self.name, self.tree, self.builder, self.constraints, self.about, self.scales,
-                            self.canonical, self.fixed, self.asked)
-
-    @staticmethod
-    def _made(*given: Any) -> Space:
-        *positional, fixed, asked = given
-        return Space(*positional, fixed=fixed, asked=asked)
+        return _made, (type(self), self.name, self.tree, self.builder, self.constraints, self.about, self.scales,
+                       self.canonical, self.fixed, self.asked)
 
     # parts, for searches inside searches
 
