@@ -48,7 +48,8 @@ def nb201(table: Benchmark, seeds: int, count: int, only: list[str] | None) -> l
                 settings: dict[str, Any] = {}
                 if method == "linas":
                     settings = {"everything": everything, "codes": codes, "predictor": GaussianProcess, "first": 30}
-                run = strategy(method)(table.space, [Objective("val200", "max"), Objective(name)], seed=seed, **settings)
+                goals = [Objective("val200", "max"), Objective(name)]
+                run = strategy(method)(table.space, goals, seed=seed, **settings)
                 found = []
                 for _ in range(count):
                     trial = run.ask()[0]

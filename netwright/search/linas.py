@@ -96,8 +96,8 @@ class LINAS(Strategy):
         order = best_places(np.array([costs for _, _, costs, _ in self._measured]), size)
         parents = [self._measured[place][0] for place in order]
         found: dict[Any, None] = dict.fromkeys(parents)
-        known = np.array([costs for costs in self._costs(models, np.array([self.space.encode(c) for c in parents]))])
-        everyone, costs = list(parents), known
+        everyone = list(parents)
+        costs = self._costs(models, np.array([self.space.encode(candidate) for candidate in parents]))
         while len(found) < self.inner:
             children = [child for child in (self._child(everyone, rng) for _ in range(4 * size)) if child not in found]
             if not children:

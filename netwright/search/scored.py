@@ -65,7 +65,7 @@ class Scored(Pooled):
         from scipy.linalg import cho_factor, cho_solve
         from scipy.stats import norm, rankdata
 
-        pool, told = self.candidates, self.queried
+        told = self.queried
         results = norm.ppf((rankdata(self.rewards) - 0.5) / len(told))
         columns = np.array([self._column(place) for place in told]).T
         factor = cho_factor(columns[told] + self.noise * np.eye(len(told)))

@@ -64,12 +64,22 @@ class Evaluator:
             if self.device.refused(build.graph, options):
                 return False
             deployed = self.deployed(build.graph)
+            if options.get("patches") == "auto":
+                options = self.whole_or_patched(deployed, options)
             if self.device.check(deployed, options):
                 return False
             cost = self.device.cost(deployed, options)
             return self.most_instructions is None or cost.instructions <= self.most_instructions
         except (ValueError, UserError):
             return False
+
+    def whole_or_patched(self, deployed: Graph, options: dict[str, Any]) -> dict[str, Any]:
+        """These options without patches, unless memory is all that a network breaks when it is computed whole: patches
+        save memory only, and to choose them takes longer than everything else that is asked of a candidate."""
+        whole = {**options, "patches": "none"}
+        ram, limit = self.device.cost(deployed, whole).ram_total, self.device.limits.ram_bytes
+        alone = limit is not None and ram > limit and len(self.device.check(deployed, whole)) == 1
+        return options if alone else whole
 
     def deployed(self, graph: Graph) -> Graph:
         """The structure of a float network as the device runs it: int8, behind the task's front end."""

@@ -1,6 +1,6 @@
 """Predictors: from a few measured candidates to all the others.
 
-    model = get("ridge")()                       # or extra-trees, gaussian-process, mlp: one file each, a class `predictor`
+    model = get("ridge")()                       # one file each, a class `predictor`; `names()` has them all
     model.fit(x, y)                              # x [n, d] encodings of traces, y [n] measured
     model.predict(x)                             # [n]
 
