@@ -9,6 +9,7 @@ device = netwright.device("cortex-m7", ram="64KB")
 device.check(graph), device.cost(graph)                      # broken rules; modelled profile
 program = device.compile(graph, out="build")
 program.run(x), program.profile(x)                           # on the emulated core
+table = netwright.benchmark("nb201", data)                       # recorded; table.query(candidate, signal="val12")
 space = netwright.search_over(graph, {"*.relu": Choice(("relu", "hard_swish"))})   # or a torch module: its variants
 """
 
@@ -18,17 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .devices import get as device
+    from .estimate.tables import get as benchmark
     from .graph import load
     from .graph.torch import from_torch
     from .spaces.mutable import search_over
     from .study import fit as fit
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "device", "fit", "from_torch", "load", "search_over"]
+__all__ = ["__version__", "benchmark", "device", "fit", "from_torch", "load", "search_over"]
 
 _PLACES = {
     "device": ("devices", "get"),
     "load": ("graph", "load"),
+    "benchmark": ("estimate.tables", "get"),
     "fit": ("study", "fit"),
     "from_torch": ("graph.torch", "from_torch"),
     "search_over": ("spaces.mutable", "search_over"),

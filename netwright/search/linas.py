@@ -40,7 +40,7 @@ class LINAS(Strategy):
 
     def __init__(self, *arguments: Any, predictor: Callable[[], PredictorLike] | None = None, first: int = 50,
                  batch: int = 10, inner: int = 4_000, everything: Sequence[Any] | None = None,
-                 codes: np.ndarray | None = None, explore: float = 0.0, optimism: float = 0.5, **settings: Any) -> None:
+                 codes: np.ndarray | None = None, explore: float = 0.0, optimism: float = 2.0, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         if first < 2 or batch < 1 or inner < 1 or not 0 <= explore <= 1:
             raise ValueError("first is at least 2, batch and inner at least 1, and explore a share")

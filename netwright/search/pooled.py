@@ -22,6 +22,7 @@ class Pooled(Strategy):
     """
 
     name = "pooled"
+    pooled = True  # studies hand such a strategy a pool
 
     def __init__(self, *arguments: Any, candidates: Pool | None = None, **settings: Any) -> None:
         super().__init__(*arguments, **settings)

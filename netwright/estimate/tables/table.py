@@ -92,6 +92,10 @@ class Benchmark:
             raise UserError(f'benchmark "{self.name}" holds no result of {dict(candidate)}')
         return row
 
+    def holds(self, candidate: Mapping[str, Any]) -> bool:
+        """Whether the table has a row of a candidate."""
+        return tuple(candidate.values()) in self._rows
+
     def query(self, candidate: Mapping[str, Any] | str, signal: str) -> Reading:
         """One recorded value; `candidate` may be the benchmark's own text. UserError for what is not recorded."""
         found = self.signal(signal)
