@@ -20,6 +20,9 @@ class PredictorLike(Protocol):
     def predict(self, x: np.ndarray) -> np.ndarray: ...
 
 
+_Measured = tuple[Any, np.ndarray, tuple[float, ...], float]  # candidate, encoding, costs, violation
+
+
 class LINAS(Strategy):
     """Rounds of `batch` measurements; each round fits a predictor per objective on everything measured.
 
@@ -50,15 +53,19 @@ class LINAS(Strategy):
         self._codes = codes
         if self.everything is not None and codes is None:
             self._codes = np.array([self.space.encode(candidate) for candidate in self.everything])
-        self._measured: list[tuple[Any, np.ndarray, tuple[float, ...], float]] = []
+        self._measured: list[_Measured] = []
         self._plan: list[Any] = []
-        self._planned = 0
+        self._planned = -1
 
     def propose(self, rng: np.random.Generator, number: int) -> Any:
-        if number < self.first or len(self._measured) < 2:
+        # A plan follows from the first so many results alone, so that a log rebuilds it.
+        rounds = (len(self._measured) - self.first) // self.batch
+        if rounds < 0:
             return self.space.sample(rng)
-        if self._planned == 0 or len(self._measured) >= self._planned + self.batch:
-            self._plan, self._planned = self._round(self.generator(number, "round")), len(self._measured)
+        if rounds != self._planned:
+            known = self._measured[: self.first + rounds * self.batch]
+            self._plan, self._planned = self._round(known, self.generator(rounds, "round")), rounds
+            rng = self.generator(number, "drawn")
         for candidate in self._plan:
             if candidate not in self._seen and (self.accept is None or self.accept(candidate)):
                 return candidate
@@ -69,18 +76,19 @@ class LINAS(Strategy):
             code = self.space.encode(told.trial.candidate)
             self._measured.append((told.trial.candidate, code, told.costs, told.violation))
 
-    def _round(self, rng: np.random.Generator) -> list[Any]:
+    def _round(self, measured: list[_Measured], rng: np.random.Generator) -> list[Any]:
         """A batch and some to spare, best first."""
-        x = np.array([code for _, code, _, _ in self._measured])
-        y = np.array([costs for _, _, costs, _ in self._measured])
-        broken = np.array([violation for *_, violation in self._measured])
+        x = np.array([code for _, code, _, _ in measured])
+        y = np.array([costs for _, _, costs, _ in measured])
+        broken = np.array([violation for *_, violation in measured])
         models = []
         for column in [*y.T, *([broken] if (broken > 0).any() else [])]:
             model = self.predictor()
             model.fit(x, np.asarray(column))
             models.append(model)
-        candidates, costs = self._pool(models, rng)
-        new = [place for place, candidate in enumerate(candidates) if candidate not in self._seen]
+        candidates, costs = self._pool(measured, models, rng)
+        known = {candidate for candidate, *_ in measured}
+        new = [place for place, candidate in enumerate(candidates) if candidate not in known]
         if not new:
             return []
         candidates, costs = [candidates[place] for place in new], costs[new]
@@ -88,13 +96,14 @@ class LINAS(Strategy):
         lot = rng.permutation(len(candidates))[: round(self.explore * self.batch)].tolist()
         return [candidates[place] for place in [*lot, *picked]]
 
-    def _pool(self, models: list[PredictorLike], rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
+    def _pool(self, measured: list[_Measured], models: list[PredictorLike],
+              rng: np.random.Generator) -> tuple[list[Any], np.ndarray]:
         """Candidates with their predicted costs [n, m]; a predicted violation is added to all of them."""
         if self.everything is not None and self._codes is not None:
             return self.everything, self._costs(models, self._codes)
         size = 50
-        order = best_places(np.array([costs for _, _, costs, _ in self._measured]), size)
-        parents = [self._measured[place][0] for place in order]
+        order = best_places(np.array([costs for _, _, costs, _ in measured]), size)
+        parents = [measured[place][0] for place in order]
         found: dict[Any, None] = dict.fromkeys(parents)
         everyone = list(parents)
         costs = self._costs(models, np.array([self.space.encode(candidate) for candidate in parents]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netwright.errors import UserError
+from netwright.search.base import Trial
 from netwright.search.pooled import Pooled
 
 
@@ -66,6 +67,11 @@ class RoBoT(Pooled):
             self._pending.append((weights, best))
             return values
         return self.table @ self.weights
+
+    def restore(self, trial: Trial) -> None:
+        if trial.number >= len(self.initial):
+            self.rank(self.generator(trial.number), trial.number)  # takes note of the weights that chose it
+        super().restore(trial)
 
     def _settle(self) -> None:
         known = dict(zip(self.queried, self.rewards))

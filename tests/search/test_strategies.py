@@ -15,7 +15,11 @@ from netwright.errors import Refused, UserError
 from netwright.search import Objective, replay
 from netwright.search.pareto import hypervolume
 
-OWN = {"random": {}, "regularised-evolution": {"population": 8, "sample": 3}, "nsga2": {"population": 8}}
+OWN: dict[str, dict[str, Any]] = {
+    "random": {}, "regularised-evolution": {"population": 8, "sample": 3}, "nsga2": {"population": 8},
+    "nsga3": {"population": 8}, "early-exit": {"population": 8}, "local-search": {},
+    "adaptive-mutation": {"first": 5}, "linas": {"first": 8, "batch": 4, "inner": 60},
+}
 ALL: dict[str, dict[str, Any]] = {
     **OWN, "optuna:TPESampler": {"sampler": {"n_startup_trials": 5}}, "optuna:RandomSampler": {},
     "optuna:NSGAIISampler": {"sampler": {"population_size": 6}},
@@ -104,7 +108,8 @@ def test_metrics_that_are_missing_or_nan_are_one_clear_line() -> None:
 @pytest.mark.parametrize("name", [name for name in ALL if "random" not in name.lower()])
 def test_searches_beat_random_on_a_toy(name: str) -> None:
     goal = (Objective("ones", "max"),)
-    settings = {"regularised-evolution": {"population": 20, "sample": 5}, "nsga2": {"population": 16}}.get(name, {})
+    settings = {"regularised-evolution": {"population": 20, "sample": 5}, **dict.fromkeys(
+        ("nsga2", "nsga3", "early-exit"), {"population": 16})}.get(name, {})
     trials = 60 if "TPE" in name else 150
     best = {kind: np.mean([-_best(search.get(kind)(ONES, goal, seed=seed, **given), trials) for seed in range(3)])
             for kind, given in ((name, settings), ("random", {}))}
