@@ -115,10 +115,10 @@ def candidate_of(arch: dict[str, Any]) -> dict[str, Any]:
     """A recorded sub-network (20 kernels and expansions, 5 depths) as decisions of the space."""
     decisions: dict[str, Any] = {}
     for stage, depth in enumerate(arch["d"]):
-        decisions[f"stages/{stage}.count"] = depth
+        decisions[f"units/{stage}.count"] = depth
         for block in range(depth):
             for name, key in (("kernel", "ks"), ("expand", "e")):
-                decisions[f"stages/{stage}/{block}/{name}"] = arch[key][4 * stage + block]
+                decisions[f"units/{stage}/{block}/{name}"] = arch[key][4 * stage + block]
     return decisions
 
 

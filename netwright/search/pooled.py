@@ -46,6 +46,9 @@ class Pooled(Strategy):
     def propose(self, rng: np.random.Generator, number: int) -> Any:
         return self.first(self.candidates.order(self.rank(rng, number), rng))
 
+    def _accepted(self, rng: np.random.Generator, number: int) -> Any:
+        return self.propose(rng, number)  # nothing outside the pool is asked
+
     def first(self, order: np.ndarray) -> Any:
         """The first candidate of an order that may be asked; Refused when none is left."""
         for place in order.tolist():

@@ -108,8 +108,8 @@ def test_metrics_that_are_missing_or_nan_are_one_clear_line() -> None:
 @pytest.mark.parametrize("name", [name for name in ALL if "random" not in name.lower()])
 def test_searches_beat_random_on_a_toy(name: str) -> None:
     goal = (Objective("ones", "max"),)
-    settings = {"regularised-evolution": {"population": 20, "sample": 5}, **dict.fromkeys(
-        ("nsga2", "nsga3", "early-exit"), {"population": 16})}.get(name, {})
+    settings = {"regularised-evolution": {"population": 20, "sample": 5}, **{
+        kind: {"population": 16} for kind in ("nsga2", "nsga3", "early-exit")}}.get(name, {})
     trials = 60 if "TPE" in name else 150
     best = {kind: np.mean([-_best(search.get(kind)(ONES, goal, seed=seed, **given), trials) for seed in range(3)])
             for kind, given in ((name, settings), ("random", {}))}

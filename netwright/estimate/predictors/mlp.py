@@ -13,8 +13,10 @@ class Perceptron:
     def __init__(self, seed: int = 0) -> None:
         from sklearn.neural_network import MLPRegressor
 
-        self._models = [MLPRegressor((64, 64), alpha=1e-2, max_iter=400, random_state=3 * seed + start)
-                        for start in range(3)]
+        self._models = [
+            MLPRegressor(hidden_layer_sizes=(64, 64), alpha=1e-2, max_iter=400, random_state=3 * seed + start)
+            for start in range(3)
+        ]
         self._scale = (0.0, 1.0)
         self._inputs: tuple[np.ndarray, np.ndarray] | None = None
 
