@@ -47,7 +47,8 @@ def fewer(data: Path | None, seed: int) -> Measured:
         first = next(n for n, volume in enumerate(plain, 1) if volume >= plain[-1])
         shares.append(first / needed)
     mean = float(np.mean(shares))
-    return Measured(mean, mean >= 2, f"NAS-Bench-201 on Eyeriss (estimates), {RUNS} runs; predicts by a Gaussian process")
+    note = f"NAS-Bench-201 on Eyeriss (estimates), {RUNS} runs; predicts by a Gaussian process"
+    return Measured(mean, mean >= 2, note)
 
 
 system = System(

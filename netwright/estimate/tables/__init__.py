@@ -19,6 +19,7 @@ from netwright.errors import UserError, nearest
 from netwright.estimate.tables.table import Benchmark, Reading, Signal
 from netwright.recorded import folder
 
+FOLDERS = {"nb201": "nb201", "nb201-latency": "nas-hw-latency"}
 _NOT = {"table", "files", "own", "small"}
 
 
@@ -34,8 +35,9 @@ def get(name: str, data: str | None = None) -> Benchmark:
         raise UserError(f"no benchmark is called {name!r} {nearest(spelled, names())}")
     place = folder(data)
     if place is None:
-        raise UserError(f"the benchmark {spelled!r} is read from recorded data: give --data DIR or NETWRIGHT_DATA "
-                        "(`netwright data` says where the public has it)")
+        needed = FOLDERS.get(spelled, "zero-cost-tables")
+        raise UserError(f"the benchmark {spelled} needs {needed}/* of the recorded data: give --data DIR or "
+                        "NETWRIGHT_DATA (`netwright data` says where the public has it)")
     made: Benchmark = import_module(f"{__name__}.{spelled.replace('-', '_')}").benchmark(place)
     return made
 
