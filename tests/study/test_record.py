@@ -32,5 +32,5 @@ def test_a_result_that_a_kill_left_unclosed_is_told_once_and_closed_on_resume(
     again = Record(tmp_path / "study.journal", "search", space, goals)
     (row,) = again.resume({"seed": 1})
     assert (row.status, row.metrics, row.order) == ("ok", {"loss": 0.5}, 0)
-    (closed,) = again._study.get_trials()
+    (closed,) = again._storage.get_all_trials(again._study)
     assert closed.state.name == "COMPLETE" and closed.values == [0.5]
