@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,11 @@ def _database(url: str) -> Any:
         raise UserError(f"cannot open the storage {url.split('@')[-1]!r}: {reason}") from None
 
 
-def studies(storage: Any) -> Iterable[Any]:
-    """The studies of a storage (Optuna's frozen ones: name, directions, attributes)."""
-    return list(storage.get_all_studies())
-
-
-__all__ = ["Journal", "open_storage", "studies"]
+def driven(storage: str | Path) -> str:
+    """A storage with the PostgreSQL driver that is installed, where the URL names none (which SQLAlchemy's default
+    need not be)."""
+    scheme, mark, rest = str(storage).partition("://")
+    if mark and scheme in ("postgresql", "postgres"):
+        there = next((name for name in ("psycopg2", "psycopg") if find_spec(name)), "psycopg2")
+        return f"postgresql+{there}://{rest}"
+    return str(storage)

@@ -46,12 +46,13 @@ class Record:
             import optuna
         except ImportError:
             raise MissingExtra("the study storage (optuna)", "search") from None
-        from .journal import open_storage
+        from .journal import driven, open_storage
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._optuna, self._space = optuna, space
         self._goals = [o for o in objectives if o.bound is None]
+        storage = driven(storage)
         self._storage, self._journal = open_storage(storage)
         self._locks = locks(storage, name)
         self._name, self._worker = name, uuid.uuid4().hex[:12]

@@ -18,6 +18,7 @@ from shared_study import HEADER, Worker, loss, opened, strategy
 from netwright.search import replay
 from netwright.study.record import Row, events
 
+
 def rows(storage: object) -> list[Row]:
     return opened(str(storage)).resume(HEADER)
 
@@ -77,7 +78,7 @@ def test_two_processes_share_a_journal_file_and_take_over_what_a_third_left(tmp_
 
 
 def test_two_processes_share_a_sqlite_file(tmp_path: Path) -> None:
-    shared(f"sqlite:///{tmp_path / 'study.db'}", 60)
+    shared(f"sqlite:///{tmp_path / 'study.db'}", 40)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
 
 
 def test_two_processes_share_a_study_on_postgresql(postgresql: str) -> None:
-    shared(postgresql, 120)
+    shared(postgresql, 80)
 
 
 def test_half_a_line_that_a_kill_left_is_cut_off(tmp_path: Path) -> None:
