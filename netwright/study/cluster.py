@@ -38,7 +38,6 @@ class Cluster:
 
     def __init__(self, evaluator: Any, address: str, workers: int | None = None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report over the network
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ImportError:
@@ -46,9 +45,9 @@ class Cluster:
         self._ray = ray
         self._joined = ray.is_initialized()
         if not self._joined:
-            where: dict[str, Any] = {"num_cpus": workers} if address == LOCAL else {}
+            where: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
             try:
-                ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **where)
+                ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **where)
             except (ConnectionError, ValueError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 raise UserError(f"no Ray cluster answers at {address!r}: {reason}") from None

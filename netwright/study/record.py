@@ -103,6 +103,17 @@ class Record:
             self._close_told()
         return asked
 
+    def note(self, key: str, value: Any) -> None:
+        """Write down what the workers of a study have to know."""
+        self._storage.set_study_user_attr(self._study, key, json.dumps(value))
+
+    def noted(self, key: str) -> str | None:
+        """What was noted, as JSON; None where nothing was, or there is no study."""
+        if not self.exists():
+            return None
+        found = self._storage.get_study_user_attrs(self._storage.get_study_id_from_name(self._name))
+        return found.get(key)
+
     def rows(self) -> Iterator[Row]:
         """All trials in the order they were asked."""
         found = [self._row(t) for t in self._trials() if _TRACE in t.user_attrs]
