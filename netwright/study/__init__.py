@@ -11,7 +11,7 @@ is one attribute; the decisions are its parameters. Killing the process loses at
 from __future__ import annotations
 
 from .job import Study, fit
-from .join import Joined, join
+from .joining import Joined, join
 from .record import Record
 
 __all__ = ["Joined", "Record", "Study", "fit", "join"]

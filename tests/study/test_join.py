@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from data import write_npz
 
-import netwright.study.join as joining
+import netwright.study.joining as joining
 from netwright import study
 from netwright.errors import UserError
 from netwright.study.record import Record
@@ -42,5 +42,5 @@ def test_a_search_is_shared_by_the_process_that_began_it_and_one_that_joins(tmp_
 def test_joining_needs_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "_WAIT_S", 0.0)
     write_npz(tmp_path / "task.npz")
-    with pytest.raises(UserError, match="no study to join in .*: begin it with the same command without --join"):
+    with pytest.raises(UserError, match=r"no study to join in .*: begin it with the same command without --join"):
         study.join(str(tmp_path / "task.npz"), "cortex-m4", out=tmp_path / "out")
