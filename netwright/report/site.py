@@ -25,6 +25,10 @@ _CORNER = (
     "color:#fff;font:14px sans-serif;text-decoration:none"
 )
 _SHOWN = ("text/", "application/json", "image/")
+_LOOK = (
+    "a { color: var(--blue); } table { margin: 18px 0 26px; }"
+    ".files { columns: 4 180px; max-width: 880px; } .files a { display: block; overflow-wrap: anywhere; }"
+)
 Start = Callable[..., Any]
 
 
@@ -102,20 +106,21 @@ class Site:
             body += f'<p class="verdict"><a href="{NAME}">The report</a> of the network that was found.</p>'
         elif self._folder is not None:
             body += "<p>The report is here when the search, the training and the test have ended.</p>"
-        files = "".join(f'<li><a href="{quote(name)}">{text(name)}</a></li>' for name in self.files())
-        return _document(self._title, body + (f"<h3>Files</h3><ul>{files}</ul>" if files else ""))
+        files = "".join(f'<a href="{quote(name)}">{text(name)}</a>' for name in self.files())
+        return _document(self._title, body + (f'<h3>Files</h3><nav class="files">{files}</nav>' if files else ""))
 
     def _row(self, study: Any) -> str:
         trials = self._storage.get_all_trials(study._study_id, deepcopy=False)
         states = Counter(trial.state.name for trial in trials)
-        objectives = ", ".join(direction.name.lower() for direction in study.directions)
+        names = study.system_attrs.get("study:metric_names") or [""] * len(study.directions)
+        objectives = ", ".join(f"{d.name.lower()} {n}".strip() for d, n in zip(study.directions, names))
         values = [t.values[0] for t in trials if t.state.name == "COMPLETE" and len(t.values) == 1]
         single = len(study.directions) == 1 and values
         best = (max if study.directions[0].name == "MAXIMIZE" else min)(values) if single else None
         shown = "" if best is None else f"{best:.5g}"
         return (
             f'<tr><td><a href="/dashboard/studies/{study._study_id}">{text(study.study_name)}</a></td>'
-            f"<td>{objectives}</td><td class=n>{states['COMPLETE']:,}</td><td class=n>{states['FAIL']:,}</td>"
+            f"<td>{text(objectives)}</td><td class=n>{states['COMPLETE']:,}</td><td class=n>{states['FAIL']:,}</td>"
             f"<td class=n>{states['RUNNING']:,}</td><td class=n>{shown}</td></tr>"
         )
 
@@ -170,7 +175,7 @@ def _document(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
-        f'content="light dark"><title>{text(title)} · netwright</title>\n<style>\n{style}</style></head>\n'
+        f'content="light dark"><title>{text(title)} · netwright</title>\n<style>\n{style}{_LOOK}</style></head>\n'
         f'<body><main><p class="eyebrow">netwright study · <a href="/dashboard">Optuna dashboard</a></p>'
         f"<h1>{text(title)}</h1>\n{body}</main></body></html>\n"
     )
@@ -181,5 +186,7 @@ def _no_report(error: UserError) -> str:
 
 
 def _with_link(report: str) -> str:
-    line = f'<p class="eyebrow"><a href="{PLACE}">study</a> · <a href="/dashboard">Optuna dashboard</a></p>'
+    plain = 'style="color:inherit"'
+    links = f'<a href="{PLACE}" {plain}>study</a> · <a href="/dashboard" {plain}>Optuna dashboard</a>'
+    line = f'<p class="eyebrow" style="float:right">{links}</p>'
     return report.replace("<body><main>\n", f"<body><main>\n{line}", 1)

@@ -24,6 +24,7 @@ from .locks import locks
 
 _TRACE, _NUMBER, _BEFORE, _WORKER, _RESULT = "trace", "number", "told_before", "worker", "result"
 HEADER = "netwright"
+NAMES = "study:metric_names"  # where Optuna keeps the names of the objectives, for its plots
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Record:
             raise UserError(
                 f"there is already a study {self._name!r} in the storage; continue it with --resume"
             ) from None
+        self._storage.set_study_system_attr(self._study, NAMES, [g.name for g in self._goals])
         self._storage.set_study_user_attr(self._study, HEADER, json.dumps(header, sort_keys=True))
 
     def resume(self, header: Mapping[str, Any]) -> list[Row]:
@@ -240,7 +242,7 @@ class Record:
         number = int(attrs[_NUMBER])
         try:
             candidate = self._space.validate(Candidate.from_json(attrs[_TRACE]))
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             raise UserError(f"trial {number} of the study is not of the space {self._space.name!r}: {error}") from None
         result = attrs.get(_RESULT, {"metrics": {}, "status": None, "told_order": -1})
         return Row(
