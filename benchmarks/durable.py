@@ -15,6 +15,7 @@ import json
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from multiprocessing import get_context
@@ -157,6 +158,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             journal = ours(Path(name), space, given.strategy, given.opened)
             times = [opened(journal, space, given.strategy) for _ in range(given.repeats)]
+        print(space, result["rate"][space], times, file=sys.stderr)
         result["open"][space] = {"trials": times[0][0], "seconds": round(statistics.median(s for _, s in times), 2)}
     if given.kills:
         with tempfile.TemporaryDirectory() as name:

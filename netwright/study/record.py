@@ -159,7 +159,8 @@ class Record:
         return any(row.worker != self._worker for row in self._running.values())
 
     def asked(self, trial: Trial) -> None:
-        """Write down a trial that begins."""
+        """Write down a trial that begins. Its result, once told, takes it to the disk: what a power cut could lose of it
+        alone is an evaluation in flight."""
         from netwright.search.optuna_sampler import parameters
 
         params, distributions = parameters(self._space, trial.candidate)
@@ -177,7 +178,8 @@ class Record:
         frozen = self._optuna.trial.create_trial(
             state=state, params=params, distributions=distributions, user_attrs=attrs
         )
-        place = self._storage.create_new_trial(self._study, template_trial=frozen)
+        with nullcontext() if self._journal is None else self._journal.unhurried():
+            place = self._storage.create_new_trial(self._study, template_trial=frozen)
         self._ids[trial.number] = place
         self._running[self._read] = Row(trial, {}, None, -1, self._told, self._worker)
         self._read += 1
