@@ -159,8 +159,8 @@ class Record:
         return any(row.worker != self._worker for row in self._running.values())
 
     def asked(self, trial: Trial) -> None:
-        """Write down a trial that begins. Its result, once told, takes it to the disk: what a power cut could lose of it
-        alone is an evaluation in flight."""
+        """Write down a trial that begins. Its result, once told, takes it to the disk: what a power cut could lose
+        before is an evaluation in flight."""
         from netwright.search.optuna_sampler import parameters
 
         params, distributions = parameters(self._space, trial.candidate)
