@@ -20,7 +20,7 @@ class MissingExtra(UserError):
 EXTRAS = {
     "torch": "train", "PIL": "train", "optuna": "search", "scipy": "search", "sklearn": "search", "pyarrow": "search",
     "ziglang": "mcu", "unicorn": "mcu", "capstone": "mcu", "elftools": "mcu", "onnx": "onnx", "onnxruntime": "onnx",
-    "coremltools": "ane",
+    "coremltools": "ane", "ray": "ray", "optuna_dashboard": "ui",
 }  # module -> the extra that brings it
 
 

@@ -18,6 +18,8 @@ netwright fit photos/ --space mobilenet --narrow --estimator supernet --device c
 
 netwright fit sensor.csv --label activity --window 64 --stride 32 --group person --device cortex-m4
 
+netwright fit photos/ --device cortex-m7 --out /nfs/photos --join
+
 netwright fit train.npz --test test.npz --device board.toml --evaluations 50 --seed 1 --json
 """
 
@@ -85,47 +87,64 @@ def command(
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL (postgresql, mysql, sqlite) instead of a journal file.")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Evaluate on a Ray cluster: host:port, auto, or local."),
+    ] = None,
+    join: Annotated[
+        bool, typer.Option("--join", help="Help the search along that the same command without --join began.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study in --out.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the study in --out.")] = False,
     as_json: Json = False,
 ) -> None:
     """Search, train, quantise, compile and run: a network for a task that provably runs on a device."""
+    from netwright import study as studies
     from netwright.devices.quantities import time_s
+    from netwright.errors import UserError
     from netwright.report import write_report
-    from netwright.study import fit
 
     from . import printing
 
+    if join and (resume or overwrite):
+        raise UserError("--join goes with neither --resume nor --overwrite")
+    given = {
+        "ram": ram,
+        "flash": flash,
+        "latency": latency,
+        "clock": clock,
+        "space": space,
+        "strategy": strategy,
+        "objectives": tuple(objective or ("loss",)),
+        "evaluations": evaluations,
+        "budget_s": time_s(budget) if budget else None,
+        "workers": workers,
+        "seed": seed,
+        "out": out,
+        "storage": storage,
+        "recipe": _fields(recipe or []),
+        "patches": patches,
+        "narrow": narrow,
+        "estimator": estimator,
+        "ray": ray,
+        "test": test,
+        "label": label,
+        "window": window,
+        "stride": stride,
+        "group": group,
+    }
     with printing.progress(as_json) as listener:
-        study = fit(
-            task,
-            device,
-            ram=ram,
-            flash=flash,
-            latency=latency,
-            clock=clock,
-            space=space,
-            strategy=strategy,
-            objectives=tuple(objective or ("loss",)),
-            evaluations=evaluations,
-            budget_s=time_s(budget) if budget else None,
-            workers=workers,
-            seed=seed,
-            out=out,
-            storage=storage,
-            resume=resume,
-            overwrite=overwrite,
-            recipe=_fields(recipe or []),
-            patches=patches,
-            narrow=narrow,
-            estimator=estimator,
-            listener=listener,
-            test=test,
-            label=label,
-            window=window,
-            stride=stride,
-            group=group,
-        )
+        if join:
+            joined = studies.join(task, device, listener=listener, **given)  # type: ignore[arg-type]
+        else:
+            study = studies.fit(task, device, resume=resume, overwrite=overwrite, listener=listener, **given)  # type: ignore[arg-type]
+    if join:
+        counted = {"out": str(joined.folder), "evaluations": len(joined.told)}
+        if as_json:
+            printing.as_json(counted)
+        else:
+            printing.out.print(f"the search is over: {len(joined.told)} trials by all workers in {joined.folder}")
+        return
     report = write_report(study.folder)
     study.result["report"] = str(report)
     if as_json:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,26 +26,28 @@ from netwright.devices import Device, Profile, Program
 from netwright.devices import get as get_device
 from netwright.devices.quantities import cores
 from netwright.errors import UserError
-from netwright.estimate import scores
 from netwright.graph import Graph, save
 from netwright.graph.files import write_text
-from netwright.search import Objective, Told, Trial
+from netwright.search import Told, Trial
 from netwright.search import get as get_strategy
 from netwright.spaces import Candidate, Space
 from netwright.tasks import Task
 from netwright.train import Recipe, default_recipe, evaluate, train
 
 from . import facts
+from .cluster import Cluster
 from .defaults import default_space, default_strategy
 from .deploy import deploy
 from .evaluate import SHARED, SMALL, TRAINED, Evaluator, quantised_inputs, ranges, with_front_end
 from .feasible import require_a_fit
-from .parallel import Processes, Serial
+from .given import objectives_of, writable
+from .parallel import Processes, Serial, Workers
 from .record import Record
 from .search import Stop, run, settled
 from .shared import WARMUP, supernet
 
 EVALUATIONS = {TRAINED: 24, SHARED: 100}  # of a search that was given neither --evaluations nor --budget
+STOP = "evaluations"  # noted in the study, for those that join
 RATED = 500  # of one that trains nothing, in any case
 PROMOTED = 3
 PROMOTION = 4.0  # times the samples of a short training
@@ -63,16 +64,6 @@ EMULATED_PER_SECOND = 150e6  # instructions on one core, with room to spare; res
 TEST_SHARE = 0.15  # of a time budget that running the test set may take, where no latency limit bounds it
 LOST = 0.005  # accuracy that post-training quantisation may cost before quantisation-aware training mends it
 TUNING = 0.1  # of the final training's epochs, for that
-DIRECTIONS = {
-    "loss": "min",
-    "accuracy": "max",
-    "latency_ms": "min",
-    "ram_bytes": "min",
-    "flash_bytes": "min",
-    "macs": "min",
-    "parameters": "min",
-    "instructions": "min",
-}
 Listener = Callable[[str, float, str], None]  # stage, share done (0..1), words
 
 
@@ -103,6 +94,7 @@ class Settings:
     patches: str = "none"
     narrow: bool = False
     estimator: str = TRAINED
+    ray: str | None = None
 
 
 def fit(
@@ -128,6 +120,7 @@ def fit(
     patches: str = "none",
     narrow: bool = False,
     estimator: str = TRAINED,
+    ray: str | None = None,
     listener: Listener | None = None,
     **source: Any,
 ) -> Study:
@@ -137,33 +130,16 @@ def fit(
     narrow: first decide the space's scales by what fits, without training (`spaces.narrow`).
     estimator: what judges candidates: `short-training`; `supernet`, trained first, whose weights they inherit, in the
         final training too; or a training-free score (`netwright.estimate.scores`).
+    ray: address of a Ray cluster that the evaluations fan out over (`netwright.study.cluster`).
     Raises UserError in one line for bad input, an unreachable budget (with the nearest) or an unwritable `out`.
     """
-    started = time.monotonic()
     settings = Settings(
         space, strategy, objectives, evaluations, budget_s, workers, seed, dict(recipe or {}), patches, narrow,
-        estimator,
+        estimator, ray,
     )
-    given = {
-        "task": task if isinstance(task, str) else task.name,
-        "device": device if isinstance(device, str) else device.name,
-        **{"ram": ram, "flash": flash, "latency": latency, "clock": clock},
-        **asdict(settings),
-        **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
-    }
-    job = _Job(
-        tasks.load(task, seed=seed, **source) if isinstance(task, str) else task,
-        get_device(device, ram=ram, flash=flash, latency=latency, clock=clock) if isinstance(device, str) else device,
-        settings,
-        given,
-        listener or (lambda stage, share, words: None),
-        started,
-    )
-    folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
-    _writable(folder)
-    record = Record(
-        storage or folder / "study.journal", "search" if storage is None else str(folder), job.space, job.objectives
-    )
+    limits = {"ram": ram, "flash": flash, "latency": latency, "clock": clock}
+    job, folder = prepare(task, device, limits, settings, source, out, listener)
+    record = job.record(folder, storage)
     if record.exists() and not resume:
         if not overwrite:
             raise UserError(
@@ -173,12 +149,43 @@ def fit(
         if storage is not None:
             raise UserError("--overwrite does not delete from a database: choose another --out")
         (folder / "study.journal").unlink()
-        record = Record(folder / "study.journal", "search", job.space, job.objectives)
+        record = job.record(folder, None)
     return job.run(folder, record, resume and record.exists())
 
 
-class _Job:
-    """One call of `fit`, step by step."""
+def prepare(
+    task: str | Task,
+    device: str | Device,
+    limits: dict[str, Any],
+    settings: Settings,
+    source: dict[str, Any],
+    out: str | Path | None,
+    listener: Listener | None,
+) -> tuple[Job, Path]:
+    """A job and its folder, which can be written to; everything as `fit` takes it."""
+    started = time.monotonic()
+    given = {
+        "task": task if isinstance(task, str) else task.name,
+        "device": device if isinstance(device, str) else device.name,
+        **limits,
+        **asdict(settings),
+        **{k: v if isinstance(v, (int, float, type(None))) else str(v) for k, v in source.items()},
+    }
+    job = Job(
+        tasks.load(task, seed=settings.seed, **source) if isinstance(task, str) else task,
+        get_device(device, **limits) if isinstance(device, str) else device,
+        settings,
+        given,
+        listener or (lambda stage, share, words: None),
+        started,
+    )
+    folder = Path(out) if out is not None else Path("netwright-out") / f"{job.task.name}-{job.device.name}"
+    writable(folder)
+    return job, folder
+
+
+class Job:
+    """One call of `fit` or `join`, step by step."""
 
     def __init__(
         self, task: Task, device: Device, settings: Settings, given: dict[str, Any], tell: Listener, started: float
@@ -187,13 +194,15 @@ class _Job:
         self.task, self.device, self.given, self.tell = task, device, given, tell
         self.seed, self.budget_s = settings.seed, settings.budget_s
         self.space: Space = spaces.get(default_space(task) if settings.space == "auto" else settings.space)
-        self.objectives = _objectives(settings)
+        self.objectives = objectives_of(settings.objectives, settings.estimator)
         automatic = settings.strategy == "auto"
         self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
         timed = self.budget_s is not None
         usual = RATED if settings.estimator not in EVALUATIONS else None if timed else EVALUATIONS[settings.estimator]
         self.evaluations = settings.evaluations or usual
+        self.ray = settings.ray
         self.workers = settings.workers or (min(8, cores()) if timed else 1)
+        self.asked_workers = settings.workers
         self.drawn: dict[str, int | None] = {}
         self.told: list[Told] = []
         self.recipe: Recipe = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(settings.recipe)
@@ -229,7 +238,13 @@ class _Job:
             **({"estimator": self.evaluator.estimator} if self.evaluator.estimator != TRAINED else {}),
         }
 
-    def run(self, folder: Path, record: Record, resume: bool) -> Study:
+    def record(self, folder: Path, storage: str | None) -> Record:
+        """The log of the search: the folder's journal file, or by the folder's name in a database."""
+        name = "search" if storage is None else str(folder)
+        return Record(storage or folder / "study.journal", name, self.space, self.objectives)
+
+    def searched(self, folder: Path, record: Record, resume: bool) -> list[Told]:
+        """The search, with what comes before it; goes on with the record's when it is to `resume`."""
         before = record.resume(self.header()) if resume else []  # refuses another study's before anything is trained
         self.tell("check", 0.0, "is there a network that fits?")
         require_a_fit(self.evaluator, self.seed)
@@ -239,7 +254,11 @@ class _Job:
             self.share_weights(folder, resume)
         if not resume:
             record.create(self.header())
-        self.told = self.search(record, before)
+        record.note(STOP, self.evaluations)
+        return self.search(record, before)
+
+    def run(self, folder: Path, record: Record, resume: bool) -> Study:
+        self.told = self.searched(folder, record, resume)
         candidate, shell = self.measured(self.promote(self.told))
         trained, graph = self.quantised(self.train(candidate, shell))
         return self.write(folder, record, candidate, trained, graph)
@@ -288,9 +307,11 @@ class _Job:
         strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
         share = SEARCH_SHARES.get(self.evaluator.estimator, RATING_SHARE)
         deadline = self.started + share * self.budget_s if self.budget_s is not None else None
-        pool: Serial | Processes = (
-            Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
-        )
+        pool: Workers
+        if self.ray is not None:
+            pool = Cluster(self.evaluator, self.ray, self.asked_workers)
+        else:
+            pool = Processes(self.evaluator, self.workers) if self.workers > 1 else Serial(self.evaluator)
 
         def report(trial: Trial, metrics: dict[str, float], failure: str) -> None:
             judged = ", ".join(f"{n} {metrics[n]:.4f}" for n in ("accuracy", "loss") if n in metrics)
@@ -449,35 +470,6 @@ class _Job:
         write_text(folder / "result.json", json.dumps(result, indent=1))
         self.tell("done", 1.0, str(folder))
         return Study(folder, result, graph, trained, program, self.told)
-
-
-def _objectives(settings: Settings) -> tuple[Objective, ...]:
-    """Those asked for; a training-free score is its own objective in place of the loss. UserError for unknown ones."""
-    known = scores()
-    if settings.estimator not in EVALUATIONS and settings.estimator not in known:
-        names = sorted({*EVALUATIONS, *known})
-        raise UserError(f"no estimator {settings.estimator!r} judges candidates (those that do: {', '.join(names)})")
-    found = []
-    for name in settings.objectives:
-        if name not in DIRECTIONS:
-            raise UserError(f"unknown objective {name!r} (there are: {', '.join(DIRECTIONS)})")
-        if settings.estimator in known and name in ("loss", "accuracy"):
-            if name == "accuracy":
-                raise UserError(f"the estimator {settings.estimator!r} measures no accuracy; leave --objective out")
-            found.append(Objective(settings.estimator, known[settings.estimator]))
-        else:
-            found.append(Objective(name, DIRECTIONS[name]))  # type: ignore[arg-type]
-    return tuple(found)
-
-
-def _writable(folder: Path) -> None:
-    probe = folder / f".writable.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"netwright")
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}; choose another --out") from None
 
 
 __all__ = ["Study", "fit"]

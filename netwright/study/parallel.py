@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Protocol
 
 from netwright.devices.quantities import cores
 from netwright.search import Trial
@@ -29,6 +29,16 @@ def _start(evaluator: Any, threads: int) -> None:
 def _evaluate(trial: Trial) -> dict[str, float]:
     metrics: dict[str, float] = _EVALUATOR(trial)
     return metrics
+
+
+class Workers(Protocol):
+    """Who evaluates: takes up to `capacity` trials at once, gives each back with its metrics or with what it raised."""
+
+    capacity: int
+
+    def submit(self, trial: Trial) -> None: ...
+    def results(self) -> Iterator[tuple[Trial, dict[str, float] | Exception]]: ...
+    def close(self) -> None: ...
 
 
 class Serial:

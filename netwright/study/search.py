@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from netwright.errors import Refused
-from netwright.search import Strategy, Told, Trial, replay
+from netwright.search import Status, Strategy, Told, Trial, replay
 
-from .parallel import Processes, Serial
+from .parallel import Workers
 from .record import Record, Row, events
 
+_WATCH_S = 0.2  # between two looks at what other workers still evaluate
 Report = Callable[[Trial, dict[str, float], str], None]  # trial, metrics, what went wrong
 
 
@@ -28,12 +30,16 @@ class Stop:
         """Whether no further trial should begin; one begins however late, since what came before may take all time."""
         if self.evaluations is not None and asked >= self.evaluations:
             return True
-        return self.deadline is not None and asked > 0 and time.monotonic() >= self.deadline
+        return asked > 0 and self.late()
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
 
 def run(
     strategy: Strategy,
-    workers: Serial | Processes,
+    workers: Workers,
     record: Record,
     stop: Stop,
     *,
@@ -41,8 +47,12 @@ def run(
     report: Report | None = None,
 ) -> list[Told]:
     """Search until `stop`; returns everything told. `before` is a log to go on from: finished trials are not repeated,
-    trials that were cut off are evaluated again."""
-    with settled():
+    trials that were cut off are evaluated again.
+
+    Other processes may run the same search on the same record: each asks and tells in its turn, takes over the trials
+    of one that died, and ends when the trials of all are told (or the time is over).
+    """
+    with settled(), record.present():
         return _run(strategy, workers, record, stop, before, report)
 
 
@@ -60,45 +70,61 @@ def settled() -> Iterator[None]:
 
 def _run(
     strategy: Strategy,
-    workers: Serial | Processes,
+    workers: Workers,
     record: Record,
     stop: Stop,
     before: list[Row] | None,
     report: Report | None,
 ) -> list[Told]:
-    cut_off: list[Trial] = []
-    if before:
-        replay(strategy, events(before))
-        cut_off = [row.trial for row in before if row.status is None]
+    replay(strategy, events(before or []))
     running = 0
-    exhausted = False
     while True:
-        while running < workers.capacity and not exhausted:
-            if cut_off:
-                workers.submit(cut_off.pop(0))
-                running += 1
-                continue
-            if stop.reached(strategy.asked):
+        while running < workers.capacity:
+            with record.turn() as news:
+                replay(strategy, news)
+                trial = record.orphan() or _asked(strategy, record, stop, running)
+                waits = record.others() and not stop.late()
+            if trial is None:
                 break
-            try:
-                trial = strategy.ask()[0]
-            except Refused:
-                if not strategy.told and not running:
-                    raise
-                exhausted = True
-                break
-            record.asked(trial)
             workers.submit(trial)
             running += 1
         if not running:
-            return strategy.told
+            if not waits:
+                return strategy.told
+            time.sleep(_WATCH_S)
+            continue
         for trial, result in workers.results():
             running -= 1
-            failed = isinstance(result, Exception)
-            metrics = {} if isinstance(result, Exception) else result
-            words = f"failed: {' '.join(str(result).split())[:120]}" if failed else ""
-            status = "failed" if failed else "ok"
-            record.told(trial, metrics, status)
-            strategy.tell(trial, metrics, status)  # type: ignore[arg-type]
+            metrics, status, words = _judged(strategy, result)
+            with record.turn() as news:
+                replay(strategy, news)
+                if not record.told(trial, metrics, status):
+                    continue
+                strategy.tell(trial, metrics, status)
             if report is not None:
                 report(trial, metrics, words)
+
+
+def _asked(strategy: Strategy, record: Record, stop: Stop, running: int) -> Trial | None:
+    """The strategy's next trial, written down; None when there is to be no further one for now."""
+    if stop.reached(strategy.asked):
+        return None
+    try:
+        trial = strategy.ask()[0]
+    except Refused:
+        if not strategy.told and not running:
+            raise
+        return None
+    record.asked(trial)
+    return trial
+
+
+def _judged(strategy: Strategy, result: dict[str, float] | Exception) -> tuple[dict[str, float], Status, str]:
+    """Metrics, status, and what went wrong; a result without a number for each objective is a failed one."""
+    if isinstance(result, Exception):
+        return {}, "failed", f"failed: {' '.join(str(result).split())[:120]}"
+    for name in dict.fromkeys(o.name for o in strategy.objectives):
+        if name not in result or math.isnan(result[name]):
+            what = "not a number" if name in result else "missing"
+            return result, "failed", f'failed: the metric "{name}" is {what}'
+    return result, "ok", ""
