@@ -24,7 +24,7 @@ from torch import nn
 
 from benchmarks.recorded import cifar10, root
 from netwright import spaces
-from netwright.estimate.scores import LOSS, NAMES, compute
+from netwright.estimate.training_free import LOSS, NAMES, compute
 from netwright.estimate.tables import get
 from netwright.estimate.tables.nb201 import NB201
 from netwright.graph import Graph, Type

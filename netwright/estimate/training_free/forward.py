@@ -48,24 +48,32 @@ class Forward:
 
     def forward(self) -> None:
         """Fills `output` [N, K], and `agreement` [N, N] and `activations` where they are wanted."""
+        same, last = sharing(self.graph)
+        held: dict[Value, torch.Tensor] = {}
         with torch.set_grad_enabled(self.grows):
             values: dict[Value, Any] = {self.graph.inputs[0]: self.x}
             for param in self.graph.params:
                 values[param.value] = param.cut(self.module.tensor(param.tensor), self.module.tensor)
-            done: dict[Any, list[Any]] = {}  # (operation, ids of operands) -> results, units that agree
-            for node in self.graph.nodes:
-                given: list[Any] = [values[v] if v is not None else None for v in node.inputs]
-                key = (node.op, *map(id, given))
-                if key not in done:
-                    op: Any = node.op
+            agreed: dict[Value, torch.Tensor] = {}
+            kept = {same[node.output] for node in self.layers} if self.keep else set()
+            for at, node in enumerate(self.graph.nodes):
+                op: Any = node.op
+                first = same[node.outputs[0]] is node.outputs[0]
+                if first:
+                    given: list[Any] = [values[same[v]] if v is not None else None for v in node.inputs]
                     result = (op.torch_training if op.training_differs else op.torch)(*given)
-                    done[key] = [result, agreeing(given[0]) if self.codes and isinstance(op, Relu) else None]
-                result, agreed = done[key]
-                values.update(zip(node.outputs, (result,) if len(node.outputs) == 1 else result, strict=True))
-                if agreed is not None:
-                    self.agreement += agreed
-            self.activations = [values[node.output] for node in self.layers] if self.keep else []
-            self.output = values[self.graph.outputs[0]]
+                    values.update(zip(node.outputs, (result,) if len(node.outputs) == 1 else result, strict=True))
+                    if node.outputs[0] in kept:
+                        held[node.outputs[0]] = result
+                    if self.codes and isinstance(op, Relu):
+                        agreed[node.output] = agreeing(given[0])
+                    del given, result
+                if self.codes and isinstance(op, Relu):
+                    self.agreement += agreed[same[node.output]]
+                for value in last.get(at, ()):
+                    del values[value]
+            self.activations = [held[same[node.output]] for node in self.layers] if self.keep else []
+            self.output = values[same[self.graph.outputs[0]]]
 
     def jacobian(self, keep: bool = False) -> torch.Tensor:
         """[N, inputs]: the gradient of the sum of all outputs by each image; `keep` for another backward pass."""
@@ -80,6 +88,27 @@ class Forward:
         found = torch.autograd.grad(loss, aims, allow_unused=True)
         full = [torch.zeros_like(aim) if g is None else g for aim, g in zip(aims, found, strict=True)]
         return full[: len(self.weights)], full[len(self.weights) :]
+
+
+def sharing(graph: Graph) -> tuple[dict[Value, Value], dict[int, list[Value]]]:
+    """Each value's first equal one, and which of those no later node than the key reads.
+
+    Two nodes of one operation on equal values give equal values.
+    """
+    same: dict[Value, Value] = {v: v for v in (*graph.inputs, *(param.value for param in graph.params))}
+    seen: dict[Any, tuple[Value, ...]] = {}
+    ends: dict[Value, int] = {}
+    for at, node in enumerate(graph.nodes):
+        given = tuple(same[v] if v is not None else None for v in node.inputs)
+        first = seen.setdefault((node.op, given), node.outputs)
+        same.update(zip(node.outputs, first, strict=True))
+        ends.update({v: at for v in (*given, *first) if v is not None})
+    for output in graph.outputs:
+        ends.pop(same[output], None)
+    last: dict[int, list[Value]] = {}
+    for value, at in ends.items():
+        last.setdefault(at, []).append(value)
+    return same, last
 
 
 def agreeing(x: torch.Tensor) -> torch.Tensor:

@@ -33,8 +33,8 @@ def compute(
     """
     import torch
 
-    from netwright.estimate.scores import formulas
-    from netwright.estimate.scores.forward import Forward
+    from netwright.estimate.training_free import formulas
+    from netwright.estimate.training_free.forward import Forward
 
     for name in names:
         if name not in NAMES:
