@@ -24,9 +24,9 @@ from torch import nn
 
 from benchmarks.recorded import cifar10, root
 from netwright import spaces
-from netwright.estimate.training_free import LOSS, NAMES, compute
 from netwright.estimate.tables import get
 from netwright.estimate.tables.nb201 import NB201
+from netwright.estimate.training_free import LOSS, NAMES, compute
 from netwright.graph import Graph, Type
 from netwright.spaces.zoo.nb201 import INTO
 

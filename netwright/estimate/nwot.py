@@ -9,5 +9,6 @@ from netwright.graph import Graph
 
 
 def estimator(graph: Graph, x: Any, labels: Any = None, seed: int = 0) -> dict[str, float]:
-    """{"nwot": log determinant of the kernel of codes that agree}; arguments and errors as of `training_free.compute`."""
+    """{"nwot": log determinant of the kernel of codes that agree};
+    arguments and errors as of `training_free.compute`."""
     return compute(graph, x, labels, ("nwot",), seed)

@@ -9,5 +9,6 @@ from netwright.graph import Graph
 
 
 def estimator(graph: Graph, x: Any, labels: Any = None, seed: int = 0) -> dict[str, float]:
-    """{"plain": sum of w * dL/dw over convolutions and linear layers}; arguments and errors as of `training_free.compute`."""
+    """{"plain": sum of w * dL/dw over convolutions and linear layers};
+    arguments and errors as of `training_free.compute`."""
     return compute(graph, x, labels, ("plain",), seed)
