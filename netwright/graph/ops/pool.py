@@ -142,6 +142,9 @@ class AveragePool(_Pool):
         rank = len(self.kernel)
         stride, padding = self.geometry()
         pool = torch.nn.functional.avg_pool1d if rank == 1 else torch.nn.functional.avg_pool2d
+        even = padding[:rank] == padding[rank:] and all(2 * p <= k for p, k in zip(padding, self.kernel, strict=False))
+        if even:
+            return pool(x, self.kernel, stride, padding[:rank], count_include_pad=self.count_padding)
         y = pool(self._padded(x, 0.0), self.kernel, stride)
         if not any(padding) or self.count_padding:
             return y
