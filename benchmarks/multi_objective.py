@@ -47,8 +47,7 @@ def nb201(table: Benchmark, seeds: int, count: int, only: list[str] | None) -> l
             for seed in range(seeds):
                 settings: dict[str, Any] = {}
                 if method == "linas":
-                    settings = {"everything": everything, "codes": codes, "predictor": GaussianProcess, "first": 30,
-                                "batch": 5}
+                    settings = {"everything": everything, "codes": codes, "predictor": GaussianProcess, "first": 30}
                 goals = [Objective("val200", "max"), Objective(name)]
                 run = strategy(method)(table.space, goals, seed=seed, **settings)
                 found = []
