@@ -98,8 +98,8 @@ def speed(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.Tensor)
         together = _ours(FULL, cell, x, labels, LOSS)
         every = _ours(FULL, cell, x, labels, (*LOSS, "jacov"))
         dearest = max(alone[name] for name in LOSS)
-        for what, part in (("all of the loss's gradient", together), ("those and jacov", every)):
-            ratios.setdefault(f"{what} / dearest alone", []).append(part / max(dearest, alone["jacov"]))
+        ratios.setdefault("all of the loss's gradient / dearest alone", []).append(together / dearest)
+        ratios.setdefault("those and jacov / dearest alone", []).append(every / max(dearest, alone["jacov"]))
         for what, names, full in (("nwot", ("nwot",), alone["nwot"]), ("snip", ("snip",), alone["snip"]),
                                   ("all gradients", (*LOSS, "jacov"), every)):
             less = _ours(REDUCED, cell, *fewer, names)
