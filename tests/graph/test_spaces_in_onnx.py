@@ -34,8 +34,11 @@ SMALL = {
 }
 
 
+WORDS = {"rnn-cells"}  # takes one word a step: tests/spaces/test_rnn_cells.py
+
+
 def test_every_space_is_covered() -> None:
-    assert set(SHAPES) == set(spaces.names())
+    assert set(SHAPES) | WORDS == set(spaces.names())
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
