@@ -19,15 +19,10 @@ from benchmarks.recorded import root
 from netwright.estimate.predictors.transfer import SETTINGS, latency
 from netwright.estimate.tables import Benchmark, get
 from netwright.estimate.tables.nb201_latency import REFERENCES, TEST, TRAIN
+from netwright.estimate.tables.nb201_latency import counts as counts_of
 
 GRID = {"components": (0.0, 0.1, 0.3, 1.0), "smooth": (0.0, 0.05, 0.1), "counts": (0.02, 0.05, 0.1),
         "device": (0.1, 0.3, 1.0), "noise": (0.01, 0.03, 0.1)}
-
-
-def counts_of(table: Benchmark) -> np.ndarray:
-    """[n, 5]: how often each operation stands in a cell."""
-    ops = sorted({op for key in table.keys[:200] for op in key})
-    return np.array([[key.count(op) for op in ops] for key in table.keys], dtype=float)
 
 
 def rank(table: Benchmark, counts: np.ndarray, known: list[str], new: str, rows: np.ndarray,

@@ -68,10 +68,10 @@ def queries(table: NB201, seeds: int, count: int = 20, share: float = 0.5) -> li
         assert everything.features is not None
         pool = Pool([everything.candidates[i] for i in at], {n: v[at] for n, v in everything.scores.items()},
                     everything.features[at])
-        best = rng.permutation(np.argsort(-pool.mean, kind="stable")[: max(count, size // 100)])[:count]
+        best = rng.permutation(np.argsort(-pool.mean_rank(), kind="stable")[: max(count, size // 100)])[:count]
         picks = {
             "synflow's first": _best(np.argsort(-pool.scores["synflow"], kind="stable")[:count], rows, seen),
-            "mean rank's first": _best(np.argsort(-pool.mean, kind="stable")[:count], rows, seen),
+            "mean rank's first": _best(np.argsort(-pool.mean_rank(), kind="stable")[:count], rows, seen),
             "random of its first 1 %": _best(best, rows, seen),
             "scored": searched("scored", table, pool, count, seed),
             "robot": searched("robot", table, pool, count, seed, budget=count),

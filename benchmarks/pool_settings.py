@@ -90,7 +90,7 @@ def main() -> None:
                 seen = truth + noise * scale * rng.standard_normal(len(truth))
                 picks = {
                     "synflow top": top(pool.normal[:, list(pool.scores).index("synflow")], seen, queries),
-                    "mean rank top": top(pool.mean, seen, queries),
+                    "mean rank top": top(pool.mean_rank(), seen, queries),
                     "random": top(rng.random(len(seen)), seen, queries),
                     **{name: search("scored", pool, seen, queries, seed, **settings)
                        for name, settings in METHODS.items()},

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Json
+from .options import Json, assigned
 
 EXAMPLES = (
     "Example: netwright compare nb201 --strategy regularised-evolution,population=10,sample=3 --strategy local-search "
@@ -60,9 +60,10 @@ def command(
         made = compare(found, asked, budgets or [Budget(queries=100)], signal=wanted, seeds=seeds, seed=seed, tell=tell)
     result = made.to_json()
     if out is not None:
+        from netwright.graph.files import write_text
         from netwright.report.comparison import page
 
-        out.write_text(page(result), encoding="utf-8")
+        write_text(out, page(result))
     if as_json:
         printing.as_json(result)
         return
@@ -79,29 +80,17 @@ def command(
             right=(2, 3, 4, 5, 6),
         )  # fmt: skip
     for r in result["correlations"]:
+        within = "-" if (top := r["within_top_1_percent"]) is None else f"{top:.3f}"
         printing.out.print(f"{r['signal']} against {r['against']} of {r['benchmark']}: Spearman {r['spearman']:.3f}, "
-                           f"within the best 1 % {r['within_top_1_percent']:.3f}")
+                           f"within the best 1 % {within}")
     if out is not None:
         printing.out.print(f"page: {out}")
 
 
 def _asked(text: str) -> tuple[str, dict[str, Any]]:
     """"nsga2,population=20" -> ("nsga2", {"population": 20})."""
-    import json
-
-    from netwright.errors import UserError
-
     name, *settings = text.split(",")
-    found: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UserError(f'"{setting}" in --strategy {text} is no setting; write name=value')
-        try:
-            found[key] = json.loads(value)
-        except json.JSONDecodeError:
-            found[key] = value
-    return name, found
+    return name, assigned(settings, "--strategy")
 
 
 def _space(path: Path) -> Any:

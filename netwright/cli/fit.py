@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Clock, DeviceName, Flash, Json, Latency, Out, Ram
+from .options import Clock, DeviceName, Flash, Json, Latency, Out, Ram, assigned
 
 EXAMPLES = """Examples:
 
@@ -122,7 +122,7 @@ def command(
         "seed": seed,
         "out": out,
         "storage": storage,
-        "recipe": _fields(recipe or []),
+        "recipe": assigned(recipe or [], "--recipe"),
         "patches": patches,
         "narrow": narrow,
         "estimator": estimator,
@@ -153,22 +153,6 @@ def command(
         _print(study.result)
     if study.result["violations"] or not study.result["byte_equal"]:
         raise typer.Exit(1)
-
-
-def _fields(texts: list[str]) -> dict[str, object]:
-    """`rate=0.01` -> {"rate": 0.01}. Raises UserError for anything else."""
-    from netwright.errors import UserError
-
-    values: dict[str, object] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--recipe {text!r} is not of the form field=value")
-        try:
-            values[name] = int(value) if value.lstrip("-").isdigit() else float(value)
-        except ValueError:
-            values[name] = value
-    return values
 
 
 def _print(result: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,3 +85,17 @@ def _number(text: str) -> int | float | bool | None:
         except ValueError:
             pass
     return None
+
+
+def assigned(texts: Iterable[str], option: str) -> dict[str, Any]:
+    """`rate=0.01` -> {"rate": 0.01}: numbers, true or false, and texts. Raises UserError for anything else."""
+    from netwright.errors import UserError
+
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f"{option} {text!r} is not of the form field=value")
+        number = _number(value)
+        values[name] = value if number is None else number
+    return values

@@ -79,4 +79,4 @@ def _correlations(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = ("benchmark", "what is searched", "against", "Spearman", "within the best 1 %")
     return part("How far the search can see", figure(table(columns, [
         (text(r["benchmark"]), text(r["signal"]), text(r["against"]), f"{r['spearman']:.3f}",
-         f"{r['within_top_1_percent']:.3f}") for r in rows], numbers=(3, 4))))
+         "-" if (top := r["within_top_1_percent"]) is None else f"{top:.3f}") for r in rows], numbers=(3, 4))))

@@ -45,12 +45,11 @@ class Pool:
         found: np.ndarray = norm.ppf((ranks - 0.5) / len(self.candidates))
         return found
 
-    @cached_property
-    def mean(self) -> np.ndarray:
-        """[n]: the mean of `normal` over the scores, with mean 0 and deviation 1 (all 0 where there are no scores)."""
+    def mean_rank(self, columns: Sequence[int] | None = None) -> np.ndarray:
+        """[n]: the mean of these columns of `normal` (None: all), with mean 0 and deviation 1; zeros without scores."""
         if not self.scores:
             return np.zeros(len(self.candidates))
-        mean = self.normal.mean(axis=1)
+        mean = (self.normal if columns is None else self.normal[:, columns]).mean(axis=1)
         return (mean - mean.mean()) / (mean.std() or 1.0)
 
     @cached_property

@@ -45,11 +45,8 @@ class Scored(Pooled):
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """[n]: the trusted scores' mean rank, with mean 0 and deviation 1; zeros where the pool has no scores."""
-        if not self.trusted:
-            return np.zeros(len(self.candidates.candidates))
-        mean = self.candidates.normal[:, self.trusted].mean(axis=1)
-        return (mean - mean.mean()) / (mean.std() or 1.0)
+        """[n]: the trusted scores' mean rank."""
+        return self.candidates.mean_rank(self.trusted)
 
     def rank(self, rng: np.random.Generator, number: int) -> np.ndarray:
         pool = self.candidates

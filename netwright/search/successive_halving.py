@@ -16,7 +16,8 @@ class SuccessiveHalving(Strategy):
     eta       what is kept of a rung is one in eta (3 in the paper)
     least     the lowest fidelity, a share of the full training
     brackets  how many of Hyperband's brackets follow one another, from the most aggressive on; 1 is successive halving
-    A promoted candidate goes on from its own trial (`resume_from`). With several workers a rung waits for its last.
+    A promoted candidate goes on from its own trial (`resume_from`). With several workers a promotion is made among the
+    results told by then; where there are none to promote, a fresh candidate takes its place.
     """
 
     name = "successive-halving"

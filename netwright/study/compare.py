@@ -103,7 +103,7 @@ class Comparison:
             judged = self.judged(benchmark)[0]
             whole, within = statistics.rank_correlation(benchmark.values(self.signal), benchmark.values(judged))
             found.append({"benchmark": benchmark.name, "signal": self.signal, "against": judged, "spearman": whole,
-                          "within_top_1_percent": within})
+                          "within_top_1_percent": within if within == within else None})
         return found
 
 

@@ -75,5 +75,6 @@ def simulate(strategy: Strategy, benchmark: Benchmark, signal: str, *, seconds: 
         value = float(column[row])
         strategy.tell(trial, {signal: value} if value == value else {}, "ok" if value == value else "failed")
     if not rows:
-        raise UserError(f"no query of {benchmark.name} fits into {seconds:g} s")
+        raise UserError(f'no query of "{benchmark.name}" was made: the first costs more than the budget, '
+                        "or nothing fits")
     return Curve(np.array(rows), column[rows], np.array(times), found.better)

@@ -8,7 +8,7 @@ import numpy as np
 
 from netwright.estimate import tables
 from netwright.estimate.predictors.transfer import latency
-from netwright.estimate.tables.nb201_latency import REFERENCES, TEST, TRAIN
+from netwright.estimate.tables.nb201_latency import REFERENCES, TEST, TRAIN, counts
 from netwright.study.statistics import rank_correlation
 
 from . import Claim, Measured, System
@@ -27,12 +27,10 @@ def transfer(data: Path | None, seed: int) -> Measured:
     """Mean Spearman on HELP's test devices from its ten reference architectures."""
     table = tables.get("nb201-latency", str(data) if data else None)
     known = np.array([table.values(f"latency:{name}") for name in TRAIN]).T
-    ops = sorted({op for key in table.keys[:200] for op in key})
-    counts = np.array([[key.count(op) for op in ops] for key in table.keys], dtype=float)
     rows, ranks = np.array(REFERENCES), []
     for name in TEST:
         truth = table.values(f"latency:{name}")
-        ranks.append(rank_correlation(latency(known, counts, rows, truth[rows]), truth)[0])
+        ranks.append(rank_correlation(latency(known, counts(table), rows, truth[rows]), truth)[0])
     mean = float(np.mean(ranks))
     return Measured(mean, mean > 0.932, "six devices; settings chosen on the training devices alone")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ def run(*words: str) -> int:
 
 def test_every_part_is_placed_and_nothing_else_is() -> None:
     assert [(axis, name) for axis, parts in placed().items() for name, said in parts.items() if not said] == []
+    table = tomllib.loads(files("netwright.systems").joinpath("taxonomy.toml").read_text())
+    assert {axis: set(parts) for axis, parts in table.items()} == {a: set(parts) for a, parts in placed().items()}
 
 
 def test_a_table_is_compared_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ def test_normal_ranks_ignore_scale_and_rank_what_is_missing_last() -> None:
     made = Pool(["a", "b", "c", "d"], {"x": values, "log": np.log(values)})
     assert np.allclose(made.normal[:, 0], made.normal[:, 1])
     assert np.argsort(made.normal[:, 0]).tolist() == [2, 1, 3, 0]
-    assert made.mean.std() == pytest.approx(1)
+    assert made.mean_rank().std() == pytest.approx(1)
     with pytest.raises(ValueError, match='has 1 values of "x"'):
         Pool(["a", "b"], {"x": np.zeros(1)})
 

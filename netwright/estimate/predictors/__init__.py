@@ -26,7 +26,7 @@ _NOT = {"transfer"}
 class Predictor(Protocol):
     """A regression from encodings to a number."""
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> None:
+    def fit(self, x: np.ndarray, y: np.ndarray) -> object:
         """Learn from n rows."""
 
     def predict(self, x: np.ndarray) -> np.ndarray:

@@ -32,11 +32,11 @@ def latency(known: np.ndarray, counts: np.ndarray, measured: np.ndarray, values:
     logs = np.log(known)
     devices = (logs - logs.mean(axis=0)) / logs.std(axis=0)
     scores, strengths = _components(devices)
-    counted = counts - counts.mean(axis=0)
+    counted, places = counts - counts.mean(axis=0), float(counts.sum(axis=1).max())
     shared = (
         weigh["components"] * _product(scores * strengths, measured)
         + weigh["smooth"] * _smooth(scores[:, :_FIRST], measured, weigh["length"])
-        + weigh["counts"] * _product(counted, measured) / _PLACES
+        + weigh["counts"] * _product(counted, measured) / places
         + weigh["level"]
     )
     target = np.log(np.asarray(values, dtype=float))
@@ -52,9 +52,6 @@ def latency(known: np.ndarray, counts: np.ndarray, measured: np.ndarray, values:
     weights = np.exp(np.array(evidence) - max(evidence))
     found: np.ndarray = np.exp(centre + spread * (weights / weights.sum()) @ np.array(guesses))
     return found
-
-
-_PLACES = 6  # counts are over six edges in the space that the settings were chosen on
 
 
 def _components(devices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -43,7 +43,8 @@ class NB201(Benchmark):
         return np.flatnonzero(~np.isnan(self.columns["synflow"]))
 
 
-def benchmark(folder: Path, extra: tuple[Signal, ...] = (), columns: dict[str, np.ndarray] | None = None) -> NB201:
+def benchmark(folder: Path, name: str = "nb201", extra: tuple[Signal, ...] = (),
+              columns: dict[str, np.ndarray] | None = None) -> NB201:
     """From nb201/nb201_accuracy.parquet and nb201/nb201_zero_cost.parquet; more signals may be handed in."""
     from netwright.spaces.zoo.nb201 import EDGES
 
@@ -56,7 +57,7 @@ def benchmark(folder: Path, extra: tuple[Signal, ...] = (), columns: dict[str, n
     signals = (*SIGNALS, *(Signal(score, "score", "max") for score in SCORES), *extra)
     keys = [_key(text) for text in table["arch"]]
     assert len(EDGES) == len(keys[0])
-    return NB201("nb201", get("nb201"), keys, signals, {**found, **(columns or {})},
+    return NB201(name, get("nb201"), keys, signals, {**found, **(columns or {})},
                  "all NAS-Bench-201 cells on CIFAR-10, CIFAR-100 and ImageNet16-120")
 
 

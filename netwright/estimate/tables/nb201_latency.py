@@ -18,6 +18,13 @@ REFERENCES = (11982, 431, 55, 9, 14451, 8636, 9881, 13479, 6196, 1462)  # HELP's
 BOARDS = {"edgegpu": "c10_edgegpu_latency", "edgetpu": "c10_edgetpu_latency"}  # of HW-NAS-Bench
 
 
+def counts(table: Benchmark) -> np.ndarray:
+    """[n, 5]: how often each operation stands in a cell, what a transfer between devices goes by."""
+    from netwright.spaces.zoo.nb201 import OPS
+
+    return np.array([[key.count(op) for op in OPS] for key in table.keys], dtype=float)
+
+
 def benchmark(folder: Path) -> Benchmark:
     """nb201 and nas-hw-latency: a signal `latency:DEVICE` in ms for each setting; NaN where a cell did not compile."""
     table = read(folder / "nas-hw-latency" / "help_latency_nasbench201.parquet")
@@ -27,4 +34,4 @@ def benchmark(folder: Path) -> Benchmark:
         devices[name] = np.where(boards[column] < 0, np.nan, boards[column])
     columns = {f"latency:{name}": np.asarray(values, dtype=float) for name, values in devices.items()}
     signals = tuple(Signal(name, "cost", "min", "ms") for name in columns)
-    return nb201.benchmark(folder, signals, columns)
+    return nb201.benchmark(folder, "nb201-latency", signals, columns)

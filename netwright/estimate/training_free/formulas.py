@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from netwright.estimate.training_free.correlation import spread
+
 Tensors = list[torch.Tensor]
 
 
@@ -13,14 +15,9 @@ def nwot(agreement: torch.Tensor) -> float:
     return float(np.linalg.slogdet(agreement.cpu().numpy())[1])
 
 
-def jacov(jacobian: torch.Tensor, epsilon: float = 1e-5) -> float:
-    """From the correlations of the images' input gradients [N, inputs], with eigenvalues v: -sum(log v + 1 / v), each
-    v + epsilon (Mellor et al. 2020, version 1). NaN where a gradient is constant."""
-    correlations = np.corrcoef(jacobian.double().cpu().numpy())
-    if not np.isfinite(correlations).all():
-        return float("nan")
-    v = np.linalg.eigvalsh(correlations) + epsilon
-    return float(-np.sum(np.log(v) + 1 / v))
+def jacov(jacobian: torch.Tensor) -> float:
+    """The spread of the images' input gradients [N, inputs] (Mellor et al. 2020, version 1)."""
+    return spread(jacobian.double().cpu().numpy())
 
 
 def snip(weights: Tensors, gradients: Tensors) -> float:
