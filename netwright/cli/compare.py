@@ -72,7 +72,7 @@ def command(
             f"{benchmark}, {budget}, {seeds} seeds; searches see {wanted}; random search draws by decision",
             ("strategy", "judged by", "mean", "over random", "over average", "regret", "p"),
             [
-                (r["strategy"], r["signal"], f"{r['mean']:.2f} ± {r['high'] - r['mean']:.2f}",
+                (r["strategy"], r["signal"], f"{r['mean']:.4g} ± {r['high'] - r['mean']:.2g}",
                  f"{r['over_random_percent']:+.2f} %", f"{r['over_average_percent']:+.1f} %", f"{r['regret']:.3f}",
                  "" if r["p"] is None else f"{r['p']:.2g}")
                 for r in result["rows"] if (r["benchmark"], r["budget"]) == (benchmark, budget)
