@@ -25,6 +25,12 @@ def command(
     seconds: Annotated[list[float] | None, typer.Option(help="Budget in recorded seconds. Repeatable.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    pool: Annotated[
+        int, typer.Option(min=1, help="Candidates that strategies over pools (robot, scored) choose from, a seed.")
+    ] = 4_000,
+    score_seconds: Annotated[
+        float, typer.Option(min=0, help="Charged for each of them before the first query: the cost of its scores.")
+    ] = 0.0,
     table: Annotated[
         Path | None, typer.Option(help="A table of your own: parquet or CSV, columns validation:NAME, test:NAME, ...")
     ] = None,
@@ -57,7 +63,10 @@ def command(
             if status is not None:
                 status.update(f"{share:4.0%} {words}")
 
-        made = compare(found, asked, budgets or [Budget(queries=100)], signal=wanted, seeds=seeds, seed=seed, tell=tell)
+        made = compare(
+            found, asked, budgets or [Budget(queries=100)], signal=wanted, seeds=seeds, seed=seed, pooled=pool,
+            score_seconds=score_seconds, tell=tell,
+        )  # fmt: skip
     result = made.to_json()
     if out is not None:
         from netwright.graph.files import write_text
@@ -79,6 +88,8 @@ def command(
             ],
             right=(2, 3, 4, 5, 6),
         )  # fmt: skip
+    for name, charged in {r["strategy"]: r["score_seconds"] for r in result["rows"] if r["score_seconds"]}.items():
+        printing.out.print(f"{name} was charged {charged:,.0f} s for scores before its first query")
     for r in result["correlations"]:
         within = "-" if (top := r["within_top_1_percent"]) is None else f"{top:.3f}"
         printing.out.print(f"{r['signal']} against {r['against']} of {r['benchmark']}: Spearman {r['spearman']:.3f}, "

@@ -78,6 +78,10 @@ class Told:
         """Sorts by violation, then by the objectives in their order."""
         return self.violation, self.costs
 
+    def standing(self) -> tuple[float, float, tuple[float, ...]]:
+        """Sorts by fidelity, the highest first, then as `order`: results of different fidelities do not compare."""
+        return -(1.0 if self.trial.fidelity is None else self.trial.fidelity), *self.order()
+
 
 class Strategy:
     """Base of all strategies: subclasses write `propose(rng, number)` and, where they keep state, `observe(told)`.
@@ -151,8 +155,8 @@ class Strategy:
             self.observe(told)
 
     def best(self) -> Told | None:
-        """The best result with status "ok": least violation, then the objectives in their order."""
-        return min((told for told in self.told if told.status == "ok"), key=Told.order, default=None)
+        """The best result with status "ok": highest fidelity, least violation, then the objectives in their order."""
+        return min((told for told in self.told if told.status == "ok"), key=Told.standing, default=None)
 
     def _register(self, trial: Trial) -> None:
         self.asked = max(self.asked, trial.number + 1)

@@ -31,6 +31,7 @@ class LINAS(Strategy):
     batch      candidates measured between two fits
     inner      predicted candidates a round: an evolutionary search on the predictors (the paper's J), or the whole
                space where `everything` gives it
+    encode     a candidate as the predictor's row [d]; None: the space's encoding of its decisions
     everything all candidates of a small space, predicted whole instead of searched; `codes` their encodings [n, d]
     explore    share of a batch that is drawn at random among the predicted
     optimism   deviations by which costs are taken lower than predicted, where the predictor knows them (`spread`)
@@ -43,16 +44,18 @@ class LINAS(Strategy):
 
     def __init__(self, *arguments: Any, predictor: Callable[[], PredictorLike] | None = None, first: int = 50,
                  batch: int = 10, inner: int = 4_000, everything: Sequence[Any] | None = None,
-                 codes: np.ndarray | None = None, explore: float = 0.0, optimism: float = 2.0, **settings: Any) -> None:
+                 codes: np.ndarray | None = None, encode: Callable[[Any], Any] | None = None, explore: float = 0.0,
+                 optimism: float = 2.0, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         if first < 2 or batch < 1 or inner < 1 or not 0 <= explore <= 1:
             raise ValueError("first is at least 2, batch and inner at least 1, and explore a share")
         self.predictor, self.first, self.batch, self.inner = predictor or _ridge, first, batch, inner
         self.explore, self.optimism = explore, optimism
+        self.encode: Callable[[Any], Any] = encode or self.space.encode
         self.everything = list(everything) if everything is not None else None
         self._codes = codes
         if self.everything is not None and codes is None:
-            self._codes = np.array([self.space.encode(candidate) for candidate in self.everything])
+            self._codes = np.array([self.encode(candidate) for candidate in self.everything])
         self._measured: list[_Measured] = []
         self._plan: list[Any] = []
         self._planned = -1
@@ -73,7 +76,7 @@ class LINAS(Strategy):
 
     def observe(self, told: Told) -> None:
         if np.isfinite(told.costs).all():
-            code = self.space.encode(told.trial.candidate)
+            code = self.encode(told.trial.candidate)
             self._measured.append((told.trial.candidate, code, told.costs, told.violation))
 
     def _round(self, measured: list[_Measured], rng: np.random.Generator) -> list[Any]:
@@ -106,14 +109,14 @@ class LINAS(Strategy):
         parents = [measured[place][0] for place in order]
         found: dict[Any, None] = dict.fromkeys(parents)
         everyone = list(parents)
-        costs = self._costs(models, np.array([self.space.encode(candidate) for candidate in parents]))
+        costs = self._costs(models, np.array([self.encode(candidate) for candidate in parents]))
         while len(found) < self.inner:
             children = [child for child in (self._child(everyone, rng) for _ in range(4 * size)) if child not in found]
             if not children:
                 break
             children = list(dict.fromkeys(children))
             found.update(dict.fromkeys(children))
-            predicted = self._costs(models, np.array([self.space.encode(child) for child in children]))
+            predicted = self._costs(models, np.array([self.encode(child) for child in children]))
             costs = np.concatenate([costs, predicted])
             everyone = everyone + children
             kept = best_places(costs, 2 * size)

@@ -32,7 +32,7 @@ from netwright.spaces.domain import Domain
 from netwright.spaces.grammar import Derivation, Grammar
 from netwright.spaces.narrow import Part, narrow
 from netwright.spaces.node import Node
-from netwright.spaces.registry import get, names
+from netwright.spaces.registry import get, get_for, names
 from netwright.spaces.regrown import RegrownSpace
 from netwright.spaces.space import Build, Constraint, Space
 from netwright.spaces.vocabulary import Choice, Chosen, Float, Int, OneOf, Permutation, Repeat, Subset, Tie
@@ -40,5 +40,5 @@ from netwright.spaces.vocabulary import Choice, Chosen, Float, Int, OneOf, Permu
 __all__ = [
     "Build", "Candidate", "Cell", "CellNode", "CellPlan", "Choice", "Chosen", "Constraint", "Derivation", "Domain",
     "Float", "Grammar", "Int", "Node", "OneOf", "Part", "Permutation", "RegrownSpace", "Repeat", "Space", "Subset",
-    "Tie", "get", "names", "narrow",
+    "Tie", "get", "get_for", "names", "narrow",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from importlib import import_module
 from typing import Any
 
 from netwright.errors import UserError, nearest
+from netwright.graph import Type
 from netwright.spaces import zoo
 from netwright.spaces.space import Space
 
@@ -22,13 +24,26 @@ def get(name: str, **settings: Any) -> Space:
 
     UserError for an unknown name, or settings that the space does not take.
     """
-    spelled = name.replace("_", "-")
-    if spelled not in names():
-        raise UserError(f'no space is called "{name}" {nearest(spelled, names())}')
-    found = import_module(f"{zoo.__name__}.{spelled.replace('-', '_')}").space
+    found, spelled = _found(name)
     if isinstance(found, Space):
         if settings:
             raise UserError(f'the space "{spelled}" takes no settings, but was given {", ".join(sorted(settings))}')
         return found
     made: Space = found(**settings)
     return made
+
+
+def get_for(name: str, x: Type) -> Space:
+    """The space of that name for inputs of type x [1, ...]: the shape of one goes to a space that is made for a
+    `shape`. UserError for an unknown name, or inputs that the space is not for."""
+    found, _ = _found(name)
+    shaped = not isinstance(found, Space) and "shape" in inspect.signature(found).parameters
+    return get(name, **({"shape": x.shape[1:]} if shaped else {}))
+
+
+def _found(name: str) -> tuple[Any, str]:
+    """What the module of that name calls `space`, and the name as it is spelled."""
+    spelled = name.replace("_", "-")
+    if spelled not in names():
+        raise UserError(f'no space is called "{name}" {nearest(spelled, names())}')
+    return import_module(f"{zoo.__name__}.{spelled.replace('-', '_')}").space, spelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from netwright.train import Recipe, Supernet, short_recipe
 
 TRAINED, SHARED = "short-training", "supernet"  # the estimators that give a loss and an accuracy
 CALIBRATION = 1000  # training samples that measure an inheriting network's batch norms
+DRAWN, KNOWN, SMALLEST = 300, 32, 0.3  # networks that a static limit is chosen by: draws, of which fit, quantile
 SMALL = 2000  # up to so many training samples, two folds are worth their time
 
 
@@ -104,6 +106,17 @@ class Evaluator:
         """Scores for picking among proposals."""
         rate = estimator("capacity")
         return [rate(self.build(c).graph)["capacity"] for c in candidates]
+
+    def early_exit(self, seed: int) -> dict[str, Any]:
+        """The settings of the strategy of that name: parameters, and the 30 % quantile of those of networks that fit;
+        none where no draw fits."""
+        def size(candidate: Candidate) -> float:
+            return estimator("parameters")(self.build(candidate).graph)["parameters"]
+
+        rng = np.random.default_rng(seed)
+        fitting = (c for c in (self.space.sample(rng) for _ in range(DRAWN)) if self.fits(c))
+        sizes = [size(c) for c in islice(fitting, KNOWN)]
+        return {"size": size, "threshold": float(np.quantile(sizes, SMALLEST))} if sizes else {}
 
     def folds(self, shape: tuple[int, ...]) -> list[Any]:
         """(training, validation) arrays as a network of this input shape sees them."""

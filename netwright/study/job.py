@@ -30,7 +30,7 @@ from netwright.graph import Graph, save
 from netwright.graph.files import write_text
 from netwright.search import Told, Trial
 from netwright.search import get as get_strategy
-from netwright.spaces import Candidate, Space
+from netwright.spaces import Candidate
 from netwright.tasks import Task
 from netwright.train import Recipe, default_recipe, evaluate, train
 
@@ -193,7 +193,7 @@ class Job:
         self.started = started
         self.task, self.device, self.given, self.tell = task, device, given, tell
         self.seed, self.budget_s = settings.seed, settings.budget_s
-        self.space: Space = spaces.get(default_space(task) if settings.space == "auto" else settings.space)
+        self.space = spaces.get_for(default_space(task) if settings.space == "auto" else settings.space, task.x)
         self.objectives = objectives_of(settings.objectives, settings.estimator)
         automatic = settings.strategy == "auto"
         self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
@@ -299,6 +299,8 @@ class Job:
             settings.update(population=max(6, expected // 4), sample=4, score=self.evaluator.capacity, pool=4)
         elif self.strategy_name == "nsga2":
             settings.update(population=max(8, (self.evaluations or 60) // 5))
+        elif self.strategy_name == "early-exit":
+            settings.update(population=max(8, (self.evaluations or 60) // 5), **self.evaluator.early_exit(self.seed))
         # how many first trials are drawn at random (None: all), each the best of `pool` draws by the strategy's score
         self.drawn = {
             "random": settings.get("population", 0) if self.strategy_name != "random" else None,
@@ -337,7 +339,7 @@ class Job:
 
     def promote(self, told: list[Told]) -> list[Candidate]:
         """Candidates from best to worst; the first few judged again by a longer training where data are plenty."""
-        ranked = sorted((t for t in told if t.status == "ok"), key=Told.order)
+        ranked = sorted((t for t in told if t.status == "ok"), key=Told.standing)
         first, rest = ranked[:PROMOTED], ranked[PROMOTED:]
         if self.evaluator.estimator == TRAINED and len(self.task.train.y) > SMALL and len(first) > 1:
             longer = []

@@ -86,6 +86,7 @@ def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
 
 
 def short_recipe(recipe: Recipe, samples: int, share: float = 1.0) -> Recipe:
-    """The same for a search: about 27,500 samples seen, the whole schedule run down, the average shortened."""
+    """The same for a search: about 27,500 samples seen, the whole schedule run down, the average (if any) shortened."""
     epochs = min(30.0, share * SHORT_SAMPLES / max(1, samples))
-    return replace(recipe, epochs=epochs, ema=0.97 if epochs > 5 else 0.98)
+    average = (0.97 if epochs > 5 else 0.98) if recipe.ema else 0.0
+    return replace(recipe, epochs=epochs, ema=average)

@@ -101,6 +101,40 @@ def jacobians(graph: Graph) -> float:
     return float(-np.sum(np.log(v) + 1 / v))
 
 
+def classes_alike(graph: Graph) -> float:
+    x, labels = batch()
+    x.requires_grad_()
+    _, _, output = run(graph, x)
+    output.sum().backward()
+    assert x.grad is not None
+    rows = x.grad.reshape(6, -1).double().numpy()
+    groups = [np.atleast_2d(np.corrcoef(rows[labels.numpy() == c])) for c in np.unique(labels.numpy())]
+    return float(sum(abs(np.log(np.abs(group) + 1e-5).sum()) for group in groups))
+
+
+def flow_after_pruning(graph: Graph) -> float:
+    """The Hessian's product with the gradient by a difference of gradients."""
+    from netwright.graph.torch import evaluate
+
+    x, labels = batch()
+    module = to_torch(graph, 0).double()
+    names = [node.inputs[1] for node in layers(graph)]
+
+    def gradients(step: float, along: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        values: dict[Any, Any] = {graph.inputs[0]: x.double()}
+        values |= {param.value: module.tensor(param.tensor).detach().clone() for param in graph.params}
+        for name, direction in zip(names, along, strict=False):
+            values[name] = values[name] + step * direction
+        weights = [values[name].requires_grad_() for name in names]
+        evaluate(graph, values, training=True)
+        loss = torch.nn.functional.cross_entropy(values[graph.outputs[0]], labels)
+        return weights, list(torch.autograd.grad(loss, weights))
+
+    weights, g = gradients(0.0, [])
+    (_, ahead), (_, behind) = gradients(1e-8, g), gradients(-1e-8, g)  # shorter than to the next kink
+    return -float(sum((w.detach() * (a - b) / 2e-8).sum() for w, a, b in zip(weights, ahead, behind, strict=True)))
+
+
 FORMULAS: dict[str, Callable[[Graph], float]] = {
     "snip": of_the_loss(lambda w, dw, a, da: (w * dw).abs().sum()),
     "plain": of_the_loss(lambda w, dw, a, da: (w * dw).sum()),
@@ -109,6 +143,9 @@ FORMULAS: dict[str, Callable[[Graph], float]] = {
     "fisher": of_the_loss(channels),
     "nwot": codes,
     "jacov": jacobians,
+    "epe_nas": classes_alike,
+    "grasp": flow_after_pruning,
+    "zen": lambda graph: estimate.get("zen")(graph)["zen"],
     "synflow": lambda graph: estimate.get("synflow")(graph)["synflow"],
 }
 
@@ -120,7 +157,7 @@ def test_a_score_alone_and_among_all_is_its_formula(name: str, text: str) -> Non
     expected = pytest.approx(FORMULAS[name](graph), rel=1e-3, abs=1e-5)
     assert compute(graph, x, labels, (name,)) == {name: expected}
     assert compute(graph, x.numpy(), labels.numpy())[name] == expected
-    if name != "synflow":
+    if name not in ("synflow", "zen"):
         assert estimate.get(name)(graph, x=x, labels=labels) == {name: expected}
 
 
@@ -133,7 +170,7 @@ def test_scores_repeat_and_follow_the_seed() -> None:
 
 
 def test_scores_that_need_data_are_not_offered_to_rate_by_the_graph_alone() -> None:
-    assert not {"snip", "grad-norm", "jacov", "nwot", "plain", "fisher"} & set(estimate.scores())
+    assert not {"snip", "grad-norm", "jacov", "nwot", "plain", "fisher", "grasp", "epe-nas"} & set(estimate.scores())
     assert compute(network(CELLS[0]), names=("l2_norm",))["l2_norm"] > 0
 
 
@@ -148,3 +185,25 @@ def test_what_is_missing_is_named() -> None:
     for wrong in (None, labels[:2]):
         with pytest.raises(UserError, match="snip needs as many labels"):
             compute(graph, x, wrong, LOSS)
+
+
+def test_zen_is_unmoved_by_the_scale_of_a_batch_normed_layer_and_counts_its_deviation() -> None:
+    """A layer of twice the deviation adds log 2 where batch norm takes it out again."""
+    from netwright.estimate.zen import last_features
+    from netwright.graph import Builder
+    from netwright.graph.ops.binary import Mul
+    from netwright.spaces import blocks, cells
+
+    def made(scale: float) -> Graph:
+        b, v = blocks.start("net", Type((1, 3, 8, 8)))
+        v = b(Mul(), v, b.constant(np.full((1,) * 4, scale, np.float32), "scale"))
+        v = cells.conv_norm(b, v, 4, 3)
+        return cells.finish(b, b(cells.RELU, v), 10)
+
+    one, two = (estimate.get("zen")(made(scale), images=64)["zen"] for scale in (1.0, 2.0))
+    assert two - one == pytest.approx(math.log(2), abs=1e-3)
+    assert last_features(made(1.0)).shape == (1, 4, 8, 8)
+    flat = Builder("flat")
+    flat.output(flat(Linear(), flat.input("x", Type((1, 4))), flat.param("w", (2, 4)), flat.param("b", (2,))))
+    with pytest.raises(UserError, match="features with places"):
+        estimate.get("zen")(flat.graph())

@@ -3,7 +3,8 @@
     values = compute(graph, x, labels, ("nwot", "snip", "grad_norm"))     # {"nwot": ..., "snip": ..., "grad_norm": ...}
 
 Scores that are asked for together share what they can: one network, one forward pass, one backward pass of the
-cross-entropy for snip, grad_norm, plain and fisher, one of the summed outputs for jacov. `forward.py` runs the graph,
+cross-entropy for snip, grad_norm, plain and fisher, one of the summed outputs for jacov and epe_nas. grasp needs a
+second derivative and makes the first one dearer. `forward.py` runs the graph,
 `formulas.py` has what each score makes of it. One score alone: `estimate.get("snip")(graph, x=x, labels=labels)`.
 """
 
@@ -16,8 +17,10 @@ from netwright.errors import UserError, nearest
 from netwright.graph import Graph
 
 LOSS = ("snip", "grad_norm", "plain", "fisher")  # from the gradient of the cross-entropy
-DATALESS = ("synflow", "l2_norm")
-NAMES = ("nwot", "jacov", *DATALESS, *LOSS)
+JACOBIAN = ("jacov", "epe_nas")  # from the inputs' gradients
+LABELLED = (*LOSS, "grasp", "epe_nas")
+DATALESS = ("synflow", "zen", "l2_norm")
+NAMES = ("nwot", *JACOBIAN, *DATALESS, *LOSS, "grasp")
 
 
 def compute(
@@ -26,13 +29,14 @@ def compute(
     """Each named score of `graph` with weights drawn from `seed`, batch norm by the batch's own statistics.
 
     x       float [N, ...], one batch of the graph's only input, numpy or torch; computed on the device it lies on;
-            synflow and l2_norm need none
-    labels  class numbers [N]; needed by snip, grad_norm, plain and fisher only
+            synflow, zen and l2_norm need none
+    labels  class numbers [N]; needed by snip, grad_norm, plain, fisher, grasp and epe_nas only
 
     The graph has one output, logits [1, K]. Raises UserError for an unknown name, missing labels or wrong shapes.
     """
     import torch
 
+    from netwright.estimate import get as estimator
     from netwright.estimate.training_free import formulas
     from netwright.estimate.training_free.forward import Forward
 
@@ -42,10 +46,9 @@ def compute(
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UserError("scores on data need a graph of one input and one output")
     found: dict[str, float] = {}
-    if "synflow" in names:
-        from netwright.estimate.synflow import estimator
-
-        found |= estimator(graph, seed)
+    for name in ("synflow", "zen"):
+        if name in names:
+            found |= estimator(name)(graph, seed=seed)
     if x is None:
         needs = [name for name in names if name not in DATALESS]
         if needs:
@@ -54,21 +57,30 @@ def compute(
     batch = torch.as_tensor(x)
     if tuple(batch.shape[1:]) != graph.inputs[0].shape[1:]:
         raise UserError(f"the graph takes {graph.inputs[0].type}, not a batch of shape {list(batch.shape)}")
-    wanted = [name for name in LOSS if name in names]
-    if wanted and (labels is None or len(labels) != len(batch)):
-        raise UserError(f"{wanted[0]} needs as many labels as images ({len(batch)})")
-    run = Forward(graph, batch, seed, codes="nwot" in names, inputs="jacov" in names,
-                  weights=bool(wanted), activations="fisher" in names)
+    labelled = [name for name in LABELLED if name in names]
+    if labelled and (labels is None or len(labels) != len(batch)):
+        raise UserError(f"{labelled[0]} needs as many labels as images ({len(batch)})")
+    wanted, twice, jacobian = [name for name in LOSS if name in names], "grasp" in names, set(JACOBIAN) & set(names)
+    run = Forward(graph, batch, seed, codes="nwot" in names, inputs=bool(jacobian),
+                  weights=bool(wanted) or twice, activations="fisher" in names)
     if set(names) - set(DATALESS):
         run.forward()
     if "nwot" in names:
         found["nwot"] = formulas.nwot(run.agreement)
     if "l2_norm" in names:
         found["l2_norm"] = formulas.l2_norm(run.weights)
-    if "jacov" in names:
-        found["jacov"] = formulas.jacov(run.jacobian(keep=bool(wanted)))
-    if wanted:
-        gradients, flows = run.loss_gradients(torch.as_tensor(labels, device=batch.device).long())
+    classes = torch.as_tensor(labels, device=batch.device).long() if labelled else torch.zeros(0)
+    if jacobian:
+        rows = run.jacobian(keep=bool(wanted) or twice)
+        if "jacov" in names:
+            found["jacov"] = formulas.jacov(rows)
+        if "epe_nas" in names:
+            found["epe_nas"] = formulas.epe_nas(rows, classes)
+    if wanted or twice:
+        gradients, flows = run.loss_gradients(classes, twice)
+        if twice:
+            found["grasp"] = formulas.grasp(run.weights, run.curved(gradients))
+            gradients, flows = ([g.detach() for g in some] for some in (gradients, flows))
         if "fisher" in wanted:
             found["fisher"] = formulas.fisher(run.fans, run.activations, flows)
         found |= {name: getattr(formulas, name)(run.weights, gradients) for name in wanted if name != "fisher"}

@@ -20,6 +20,19 @@ def jacov(jacobian: torch.Tensor) -> float:
     return spread(jacobian.double().cpu().numpy())
 
 
+def epe_nas(jacobian: torch.Tensor, labels: torch.Tensor) -> float:
+    """Sum over classes of |sum of log(|c| + 1e-5)| over the correlations c of their images' input gradients, each with
+    each and itself (Lopes et al. 2021, section 3.2, up to 100 classes); minus infinity where a gradient is constant."""
+    rows = jacobian.double()
+    rows = rows - rows.mean(1, keepdim=True)
+    length = rows.norm(dim=1, keepdim=True)
+    if not bool((length > 0).all()):
+        return -float("inf")
+    rows = rows / length
+    alike = torch.log((rows @ rows.T).abs() + 1e-5)
+    return _sum([alike[labels == c][:, labels == c].sum().abs() for c in labels.unique()])
+
+
 def snip(weights: Tensors, gradients: Tensors) -> float:
     """Sum of |w g| (Lee et al. 2019, "SNIP"; as a score, Abdelfattah et al. 2021, section 3.2)."""
     return _sum([(w.detach() * g).abs().sum() for w, g in zip(weights, gradients, strict=True)])
@@ -33,6 +46,11 @@ def plain(weights: Tensors, gradients: Tensors) -> float:
 def grad_norm(weights: Tensors, gradients: Tensors) -> float:
     """Sum over layers of the Euclidean norm of the gradient (Abdelfattah et al. 2021, section 3.2)."""
     return _sum([g.norm() for g in gradients])
+
+
+def grasp(weights: Tensors, curved: Tensors) -> float:
+    """-sum of w times (Hessian times gradient) (Wang et al. 2020, equation 8; as a score, Abdelfattah et al. 2021)."""
+    return -_sum([(w.detach() * h.detach()).sum() for w, h in zip(weights, curved, strict=True)])
 
 
 def l2_norm(weights: Tensors) -> float:

@@ -80,14 +80,27 @@ class Forward:
         (found,) = torch.autograd.grad(self.output.sum(), self.x, retain_graph=keep)
         return found.flatten(1)
 
-    def loss_gradients(self, labels: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    def loss_gradients(
+        self, labels: torch.Tensor, twice: bool = False
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Gradients of the mean cross-entropy by the weights, and by the activations that were kept; zero where the
-        loss does not depend on one."""
+        loss does not depend on one. `twice`: they will be differentiated again."""
         loss = torch.nn.functional.cross_entropy(self.output, labels)
-        aims = [*self.weights, *self.activations]
-        found = torch.autograd.grad(loss, aims, allow_unused=True)
-        full = [torch.zeros_like(aim) if g is None else g for aim, g in zip(aims, found, strict=True)]
+        full = _gradients(loss, [*self.weights, *self.activations], twice)
         return full[: len(self.weights)], full[len(self.weights) :]
+
+    def curved(self, gradients: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The loss's Hessian times its gradient, by weight; `gradients` are what `loss_gradients(..., twice=True)`
+        gave."""
+        product = torch.stack([(g.detach() * g).sum() for g in gradients]).sum()
+        if not product.requires_grad:
+            return [torch.zeros_like(weight) for weight in self.weights]
+        return _gradients(product, self.weights)
+
+
+def _gradients(of: torch.Tensor, aims: list[torch.Tensor], twice: bool = False) -> list[torch.Tensor]:
+    found = torch.autograd.grad(of, aims, allow_unused=True, create_graph=twice)
+    return [torch.zeros_like(aim) if g is None else g for aim, g in zip(aims, found, strict=True)]
 
 
 def sharing(graph: Graph) -> tuple[dict[Value, Value], dict[int, list[Value]]]:
