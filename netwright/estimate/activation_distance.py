@@ -16,7 +16,8 @@ def estimator(graph: Graph, x: Any, labels: Any = None, seed: int = 0) -> dict[s
 
     x [N, ...] is one batch, of which only the first sample counts; `labels` are not needed. Activations are Gelu and
     Relu on tokens [N, T, C]. It is the sum of NASWOT's kernel, as the published code of encoders has it, not its
-    determinant. UserError for a graph without such, or a batch of another shape.
+    determinant; its recorded sums count an activation once for every layer scored before (hooks that stayed), its
+    recorded means do not. UserError for a graph without such, or a batch of another shape.
     """
     from netwright.estimate.training_free.forward import agreeing
     from netwright.estimate.training_free.heads import batch_of, passing, scored

@@ -1,4 +1,4 @@
-"""Head confidence (Serianni and Kalita 2023, metrics of transformers): how far attention heads stand out before training."""
+"""Head confidence (Serianni and Kalita 2023): how far an untrained transformer's attention heads stand out."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import torch
 from scipy.fft import dctn
 from torch.nn.functional import cross_entropy, layer_norm, linear
 
-from netwright import spaces
+from netwright import devices, spaces
 from netwright.errors import UserError
 from netwright.estimate.tables.files import read
 from netwright.graph import Graph, Type
@@ -152,6 +152,15 @@ def test_every_operation_agrees_in_numpy_torch_and_onnx_runtime(operation: str, 
     (there,) = session.run(None, {session.get_inputs()[0].name: tokens})
     np.testing.assert_allclose(there, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(module(torch.from_numpy(tokens)).detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("operation", "parameter"), [("SA", "SDP"), ("LT", "DFT"), ("DSC", 5)])
+def test_it_compiles_to_c_that_computes_the_same(operation: str, parameter: str | int, tmp_path: Path) -> None:
+    graph = network(one_layer(operation, parameter), 6, 3, 20, 8, 9)
+    graph = graph.with_store(shaken(graph).to_store())
+    tokens = np.random.default_rng(0).integers(20, size=(1, 6))
+    (found,) = devices.get("host").compile(graph, out=tmp_path / "host").run(tokens)
+    np.testing.assert_allclose(found, graph.run(tokens)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_every_sample_builds_reads_back_and_takes_a_batch() -> None:

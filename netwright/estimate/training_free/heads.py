@@ -1,4 +1,4 @@
-"""Attention blocks of a graph, and what one batch does at their linear maps (Serianni and Kalita 2023, metrics of transformers).
+"""Attention blocks of a graph, and what one batch does at their linear maps (Serianni and Kalita 2023).
 
 A linear map belongs to an attention block where its weight's name says so: "layer0.attention.query.weight" is the map
 "query" of one. So the spaces `flexibert` and `vit` name theirs.
@@ -23,7 +23,7 @@ Against = Literal["random", "ones"]
 
 
 def maps(graph: Graph, names: Collection[str] | None = None) -> dict[Node, str]:
-    """Linear nodes of attention blocks, all or those so called, and the tensors of their weights. UserError for none."""
+    """Linear nodes of attention blocks, all or those so called, and their weights' tensors. UserError for none."""
     found = {}
     for node in graph.nodes:
         weight = node.inputs[1] if isinstance(node.op, Linear) else None
@@ -51,7 +51,7 @@ def batch_of(graph: Graph, x: Any) -> torch.Tensor:
 
 
 def passing(graph: Graph, x: torch.Tensor, seed: int) -> Iterator[tuple[Node, torch.Tensor]]:
-    """Each node with its first output for the batch x, weights drawn from `seed`; what no later node reads is let go."""
+    """Each node with its first output for the batch x, weights drawn from `seed`; what no later one reads is let go."""
     module = to_torch(graph, seed).to(x.device).eval()
     values: dict[Value, Any] = {graph.inputs[0]: x}
     last = {v: at for at, node in enumerate(graph.nodes) for v in node.inputs if v is not None}

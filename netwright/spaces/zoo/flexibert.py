@@ -1,13 +1,13 @@
-"""BERT-like encoders whose layers differ (FlexiBERT: Tuli et al. 2022, table 1; as a benchmark, Serianni and Kalita 2023).
+"""BERT-like encoders whose layers differ (FlexiBERT, Tuli et al. 2022; its benchmark, Serianni and Kalita 2023).
 
-A layer mixes tokens by self-attention (SA: by scaled dot products, SDP, or with a matrix between queries and keys, WMA),
-by a linear transform (LT: the real part of a Fourier transform, DFT, or a cosine transform, DCT, over tokens and a
-head's features), or by dynamic span convolution (DSC: kernel 5 or 9, Jiang et al. 2020, section 3.2, on half of the
+A layer mixes tokens by self-attention (SA: by scaled dot products, SDP, or with a matrix between queries and keys,
+WMA), by a linear transform (LT: the real part of a Fourier transform, DFT, or a cosine transform, DCT, over tokens and
+a head's features), or by dynamic span convolution (DSC: kernel 5 or 9, Jiang et al. 2020, section 3.2, on half of the
 heads, the other half attend); 1 or 3 feed-forward layers follow. Around them is ELECTRA-small: 30,522 tokens, an
 embedding of 128 with 512 positions and 2 token types, projected to the hidden size.
 
 `parse` reads the benchmark's nas_config, `network` makes it a Graph, `recipe` is a candidate's. Networks are those that
-the benchmark's scores were computed on: a linear transform has neither a projection nor a residual. Those were all built
+the benchmark's scores were computed on: a linear transform has neither a projection nor a residual. All of those were
 256 wide with feed-forward layers of 1,024, whatever the nas_config says, as the recorded numbers of parameters show:
 `as_scored` is that. Dropout is left out.
 """
@@ -106,7 +106,7 @@ def _layer(row: Any, place: int, hidden: int) -> Layer:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 1
 
 
 def as_scored(given: Recipe) -> Recipe:
