@@ -63,6 +63,12 @@ def test_token_overwriting_halves_the_arena_and_keeps_the_bytes(shared_data: Pat
     assert "NOT" not in found.note
 
 
+def test_recorded_encoders_are_counted_exactly_and_ranked_by_their_size(shared_data: Path) -> None:
+    counted, ranked = (claim.measure(shared_data, 0) for claim in systems.get("training-free-rnn-transformer").claims[2:4])
+    assert counted.holds and counted.value == 500
+    assert ranked.holds and "alone reach 0.745" in ranked.note
+
+
 def test_the_published_memory_formula_of_vision_transformers() -> None:
     """240 px: patches of 16 are refused at 320 kB, patches of 20 are not."""
     assert mcuformer.formula_bytes(226, 192, 4, 0.9) == 349_670
