@@ -1,7 +1,8 @@
-"""What policies over decisions share: logits for every decision's values, drawn from and learned by their rewards."""
+"""What policies over decisions share: candidates are drawn from them, and rewards against a baseline teach them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,54 +11,51 @@ from netwright.errors import Refused
 from netwright.search.base import Strategy, Told
 
 
+Draw = Callable[[str, list[Any], np.random.Generator], int]  # address, values offered -> the place of one
+
+
 class Controller(Strategy):
-    """A factorised policy: each address has logits of its own, found as candidates bring them up.
+    """A policy: `drawing` says how one candidate's decisions are drawn, `learn` what a reward does to it.
 
-    Zoph et al. draw the decisions from a recurrent network; a table of logits is what NAS-Bench-201's REINFORCE
-    baseline has (Dong and Yang 2020, appendix), and what a space of independent decisions needs. Decisions that are
-    numbers in a range are drawn uniformly and not learned. One objective; broken bounds are told as the worst reward.
+    Decisions that are numbers in a range are drawn uniformly and not learned. One objective; broken bounds are told as
+    the worst reward.
 
-    learning_rate  of Adam
-    decay          of the exponential moving average of rewards that is the baseline
-    entropy        weight of the policy's entropy in what is maximised
+    decay  of the exponential moving average of rewards that is the baseline
     """
 
     name = "controller"
 
-    def __init__(self, *arguments: Any, learning_rate: float = 0.01, decay: float = 0.9, entropy: float = 1e-4,
-                 **settings: Any) -> None:
+    def __init__(self, *arguments: Any, decay: float = 0.9, **settings: Any) -> None:
         settings.setdefault("unique", False)
         super().__init__(*arguments, **settings)
         if len(self.goals) != 1:
             raise ValueError(f"{self.name} searches for one objective, not {len(self.goals)}")
-        self.learning_rate, self.decay, self.entropy = learning_rate, decay, entropy
-        self.logits: dict[str, np.ndarray] = {}
+        self.decay = decay
         self.values: dict[str, list[Any]] = {}
         self.baseline: float | None = None
         self._worst: float | None = None
-        self._moments: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._steps = 0
+
+    def drawing(self) -> Draw:
+        """Draws one candidate's decisions, in the order in which they are made."""
+        raise NotImplementedError
+
+    def learn(self, candidate: Any, advantage: float) -> None:
+        """Take one candidate, and how much better it was than expected."""
+        raise NotImplementedError
 
     def propose(self, rng: np.random.Generator, number: int) -> Any:
+        draw = self.drawing()
+
         def choose(address: str, domain: Any) -> Any:
             if domain.kind != "categorical":
                 return domain.sample(rng)
             values = list(domain)
-            shares = self.shares(address, values)
-            return values[int(np.searchsorted(np.cumsum(shares), rng.random()).clip(0, len(values) - 1))]
+            return values[draw(address, values, rng)]
 
         structure, candidate = self.space.walk(choose)
         if self.space.violated(structure) is not None:
             raise Refused("a constraint of the space is broken")
         return candidate
-
-    def shares(self, address: str, values: list[Any]) -> np.ndarray:
-        """Probabilities [k] of these values of a decision."""
-        known = self.values.get(address, [])
-        logits = np.array([self.logits[address][known.index(v)] if v in known else 0.0 for v in values])
-        weights = np.exp(logits - logits.max())
-        found: np.ndarray = weights / weights.sum()
-        return found
 
     def observe(self, told: Told) -> None:
         reward = -told.costs[0]
@@ -68,26 +66,64 @@ class Controller(Strategy):
             reward = self._worst
         if self.baseline is None:
             self.baseline = reward
-        self.learn(self._decisions(told.trial.candidate), reward - self.baseline)
+        self.learn(told.trial.candidate, reward - self.baseline)
         self.baseline = self.decay * self.baseline + (1 - self.decay) * reward
 
-    def learn(self, decisions: dict[str, int], advantage: float) -> None:
-        """Take one candidate's decisions (address -> place of its value) and how much better it was than expected."""
-        raise NotImplementedError
-
-    def _decisions(self, candidate: Any) -> dict[str, int]:
-        found: dict[str, int] = {}
+    def decided(self, candidate: Any) -> list[tuple[str, list[Any]]]:
+        """A candidate's categorical decisions of more than one value, in order, with the values that were offered."""
+        found: list[tuple[str, list[Any]]] = []
 
         def choose(address: str, domain: Any) -> Any:
             if domain.kind == "categorical" and domain.size > 1:
-                known = self.values.setdefault(address, [])
-                known.extend(value for value in domain if value not in known)
-                logits = self.logits.get(address, np.zeros(0))
-                self.logits[address] = np.concatenate([logits, np.zeros(len(known) - len(logits))])
-                found[address] = known.index(candidate[address])
+                found.append((address, list(domain)))
             return candidate[address]
 
         self.space.walk(choose, False)
+        return found
+
+
+def drawn(shares: np.ndarray, rng: np.random.Generator) -> int:
+    """A place, by these probabilities."""
+    return int(np.searchsorted(np.cumsum(shares), rng.random()).clip(0, len(shares) - 1))
+
+
+class Logits(Controller):
+    """A factorised policy: each address has logits of its own, found as candidates bring them up.
+
+    That is what NAS-Bench-201's REINFORCE baseline has (Dong and Yang 2020, appendix), and what a space of independent
+    decisions needs; `recurrent-ppo` draws later decisions by the earlier ones.
+
+    learning_rate  of Adam
+    entropy        weight of the policy's entropy in what is maximised
+    """
+
+    def __init__(self, *arguments: Any, learning_rate: float = 0.01, entropy: float = 1e-4, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.learning_rate, self.entropy = learning_rate, entropy
+        self.logits: dict[str, np.ndarray] = {}
+        self._moments: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._steps = 0
+
+    def drawing(self) -> Draw:
+        return lambda address, values, rng: drawn(self.shares(address, values), rng)
+
+    def shares(self, address: str, values: list[Any]) -> np.ndarray:
+        """Probabilities [k] of these values of a decision."""
+        known = self.values.get(address, [])
+        logits = np.array([self.logits[address][known.index(v)] if v in known else 0.0 for v in values])
+        weights = np.exp(logits - logits.max())
+        found: np.ndarray = weights / weights.sum()
+        return found
+
+    def places(self, candidate: Any) -> dict[str, int]:
+        """A candidate's decisions: address -> place of its value among those known."""
+        found: dict[str, int] = {}
+        for address, offered in self.decided(candidate):
+            known = self.values.setdefault(address, [])
+            known.extend(value for value in offered if value not in known)
+            logits = self.logits.get(address, np.zeros(0))
+            self.logits[address] = np.concatenate([logits, np.zeros(len(known) - len(logits))])
+            found[address] = known.index(candidate[address])
         return found
 
     def gradient(self, address: str, place: int, weight: float) -> np.ndarray:

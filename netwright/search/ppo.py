@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from netwright.search.controller import Controller
+from netwright.search.controller import Logits
 
 
-class PPO(Controller):
+class PPO(Logits):
     """Batches of results, several clipped passes over each.
 
     batch    results a batch (20 in the paper)
@@ -28,9 +28,9 @@ class PPO(Controller):
         self.batch, self.passes, self.clip = batch, passes, clip
         self._held: list[tuple[dict[str, int], float]] = []
 
-    def learn(self, decisions: dict[str, int], advantage: float) -> None:
+    def learn(self, candidate: Any, advantage: float) -> None:
         """Hold the result until a batch is together."""
-        self._held.append((decisions, advantage))
+        self._held.append((self.places(candidate), advantage))
         if len(self._held) < self.batch:
             return
         scale = float(np.std([advantage for _, advantage in self._held])) or 1.0

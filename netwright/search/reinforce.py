@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from netwright.search.controller import Controller
+from typing import Any
+
+from netwright.search.controller import Logits
 
 
-class Reinforce(Controller):
+class Reinforce(Logits):
     """A step up the policy's gradient after every result."""
 
     name = "reinforce"
 
-    def learn(self, decisions: dict[str, int], advantage: float) -> None:
+    def learn(self, candidate: Any, advantage: float) -> None:
         """log p of the candidate, weighed by its advantage."""
-        self.ascend({address: self.gradient(address, place, advantage) for address, place in decisions.items()})
+        places = self.places(candidate)
+        self.ascend({address: self.gradient(address, place, advantage) for address, place in places.items()})
 
 
 strategy = Reinforce

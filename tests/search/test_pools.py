@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pytest
 from toys import ONES, drive, drive_out_of_order, ones
@@ -88,6 +91,34 @@ def test_policies_learn_what_is_rewarded(name: str) -> None:
     late = np.mean([ones(trial.candidate)["ones"] for trial in trials[-100:]])
     assert late > 21  # of 24; random draws have 12
     assert strategy.shares("bits/0", [0, 1]).sum() == pytest.approx(1)  # type: ignore[attr-defined]
+
+
+def test_a_recurrent_policy_learns_decisions_that_hang_together() -> None:
+    """Each bit is rewarded for being as the one before."""
+    strategy = search.get("recurrent-ppo")(ONES, GOAL, learning_rate=0.01)
+
+    def alike(candidate: Any) -> dict[str, float]:
+        bits = list(candidate.values())
+        return {"ones": float(sum(a == b for a, b in itertools.pairwise(bits)))}
+
+    trials = drive(strategy, alike, 600)
+    late = [trial.candidate for trial in trials[-60:]]
+    assert np.mean([alike(candidate)["ones"] for candidate in late]) > 19  # of 23; random draws have 11.5
+
+
+def test_a_recurrent_policys_steps_and_batches_agree() -> None:
+    from netwright.search.recurrent_ppo import _padded
+
+    strategy: Any = search.get("recurrent-ppo")(ONES, GOAL)
+    net = strategy._net
+    made = [([net.row(f"bits/{at}", value) for value in (0, 1)], at % 2) for at in range(5)]
+    step, expected = net.stepper(), 0.0
+    for rows, place in made:
+        expected += float(np.log(step.shares(rows)[place]))
+        step.took(rows[place])
+    logs, spread = net.logs(_padded([made, made[:3]]))
+    assert float(logs[0]) == pytest.approx(expected, abs=1e-5)
+    assert 0 < float(spread[1]) < float(spread[0]) <= 5 * np.log(2) + 1e-5
 
 
 def test_the_gradient_of_a_policy_is_that_of_its_logarithm() -> None:
