@@ -10,7 +10,6 @@ import numpy as np
 from netwright.errors import Refused
 from netwright.search.base import Strategy, Told
 
-
 Draw = Callable[[str, list[Any], np.random.Generator], int]  # address, values offered -> the place of one
 
 

@@ -35,6 +35,8 @@ class LINAS(Strategy):
     everything all candidates of a small space, predicted whole instead of searched; `codes` their encodings [n, d]
     explore    share of a batch that is drawn at random among the predicted
     optimism   deviations by which costs are taken lower than predicted, where the predictor knows them (`spread`)
+    reference  of two objectives, the worst values that are worth having: volume is counted up to them, and what is
+               predicted beyond is measured last. None: a tenth beyond the worst of the front
     With several objectives the batch is spread over the predicted front: each member is the one that adds most to the
     volume that measured and chosen ones dominate together. Objectives that a bound limits are predicted, too, and
     what is predicted to break it comes last.
@@ -45,13 +47,17 @@ class LINAS(Strategy):
     def __init__(self, *arguments: Any, predictor: Callable[[], PredictorLike] | None = None, first: int = 50,
                  batch: int = 10, inner: int = 4_000, everything: Sequence[Any] | None = None,
                  codes: np.ndarray | None = None, encode: Callable[[Any], Any] | None = None, explore: float = 0.0,
-                 optimism: float = 2.0, **settings: Any) -> None:
+                 optimism: float = 2.0, reference: Sequence[float] | None = None, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         if first < 2 or batch < 1 or inner < 1 or not 0 <= explore <= 1:
             raise ValueError("first is at least 2, batch and inner at least 1, and explore a share")
         self.predictor, self.first, self.batch, self.inner = predictor or _ridge, first, batch, inner
         self.explore, self.optimism = explore, optimism
         self.encode: Callable[[Any], Any] = encode or self.space.encode
+        if reference is not None and not len(reference) == len(self.goals) == 2:
+            raise ValueError("a reference is two values, for two objectives")
+        signed = [goal.cost(value) for goal, value in zip(self.goals, reference or (), strict=False)]
+        self._reference = np.array(signed) if signed else None
         self.everything = list(everything) if everything is not None else None
         self._codes = codes
         if self.everything is not None and codes is None:
@@ -151,32 +157,41 @@ class LINAS(Strategy):
         """Places of the batch, best first, and of as many again."""
         if costs.shape[1] != 2:
             return best_places(costs, 2 * self.batch).tolist()
-        near = best_places(costs, max(200, 4 * self.batch))
-        known = measured[front(measured)]
-        low, high = np.minimum(costs[near].min(axis=0), known.min(axis=0)), known.max(axis=0)
+        near, known = best_places(costs, max(200, 4 * self.batch)), measured[front(measured)]
+        bound = 1.1
+        if self._reference is not None:
+            bound = 1.0
+            known = known[(known < self._reference).all(axis=1)]
+            inside = np.flatnonzero((costs < self._reference).all(axis=1))
+            gains = _gains(costs[inside], known, self._reference)
+            near = inside[np.argsort(-gains, kind="stable")[: max(400, 4 * self.batch)]]
+            if not len(near):
+                return best_places(costs, 2 * self.batch).tolist()
+        low = np.concatenate([costs[near], known]).min(axis=0)
+        high = known.max(axis=0) if self._reference is None else self._reference
         scale = np.where(high > low, high - low, 1.0)
         points, have = (costs[near] - low) / scale, (known - low) / scale
         picked: list[int] = []
         free = np.ones(len(near), dtype=bool)
         for _ in range(min(2 * self.batch, len(near))):
-            gains = np.where(free, _gains(points, have), -1.0)
-            best = int(np.argmax(gains))
+            best = int(np.argmax(np.where(free, _gains(points, have, np.full(2, bound)), -1.0)))
             picked.append(int(near[best]))
             free[best] = False
             have = np.concatenate([have, points[best : best + 1]])
         return picked
 
 
-def _gains(points: np.ndarray, have: np.ndarray) -> np.ndarray:
-    """The area [n] that each point adds to what `have` dominates, up to a bound a tenth beyond the unit square."""
-    bound = 1.1
+def _gains(points: np.ndarray, have: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """The area [n] that each point [n, 2] adds to what `have` [m, 2] dominates, up to a bound [2]."""
+    if not len(have):
+        return np.clip(bound - points, 0.0, None).prod(axis=1)
     steps = have[np.lexsort((have[:, 1], have[:, 0]))]
     steps = steps[np.concatenate(([True], steps[1:, 1] < np.minimum.accumulate(steps[:, 1])[:-1]))]
     left = np.concatenate(([-np.inf], steps[:, 0]))
-    right = np.concatenate((steps[:, 0], [bound]))
-    ceiling = np.concatenate(([bound], steps[:, 1]))
-    widths = np.clip(np.minimum(right, bound) - np.maximum(left, points[:, :1]), 0.0, None)
-    heights = np.clip(np.minimum(ceiling, bound) - points[:, 1:], 0.0, None)
+    right = np.concatenate((steps[:, 0], bound[:1]))
+    ceiling = np.concatenate((bound[1:], steps[:, 1]))
+    widths = np.clip(np.minimum(right, bound[0]) - np.maximum(left, points[:, :1]), 0.0, None)
+    heights = np.clip(np.minimum(ceiling, bound[1]) - points[:, 1:], 0.0, None)
     found: np.ndarray = (widths * heights).sum(axis=1)
     return found
 

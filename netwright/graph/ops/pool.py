@@ -14,6 +14,7 @@ from ..op import Composite, Op
 from ..types import Type
 from .common import need_float, torch_module
 from .conv import ConvTranspose, windows_of
+from .window_sum import window_sum
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,12 @@ class AveragePool(_Pool):
         torch = torch_module()
         rank = len(self.kernel)
         stride, padding = self.geometry()
+        if rank == 2 and x.device.type == "cpu" and not any(s - 1 for s in stride) and self._around(padding):
+            total = window_sum(x, self.kernel)
+            if self.count_padding:
+                return total / math.prod(self.kernel)
+            counts = self.counts(tuple(x.shape[2:]), str(x.dtype).removeprefix("torch."))
+            return total * torch.from_numpy(1 / counts)
         pool = torch.nn.functional.avg_pool1d if rank == 1 else torch.nn.functional.avg_pool2d
         even = padding[:rank] == padding[rank:] and all(2 * p <= k for p, k in zip(padding, self.kernel, strict=False))
         if even:
@@ -150,6 +157,11 @@ class AveragePool(_Pool):
             return y
         counts = self.counts(tuple(x.shape[2:]), str(x.dtype).removeprefix("torch."))
         return y * (math.prod(self.kernel) / torch.from_numpy(counts).to(x.device))
+
+    def _around(self, padding: tuple[int, ...]) -> bool:
+        """Whether every place has a window of its own, around it."""
+        return all(k % 2 == 1 and before == after == k // 2 for k, before, after in
+                   zip(self.kernel, padding[: len(self.kernel)], padding[len(self.kernel) :], strict=True))
 
     def gradient(self, b: Builder, node: Node, dy: Value) -> tuple[Value, ...]:  # type: ignore[override]
         from .binary import Div
