@@ -26,6 +26,7 @@ class Augment:
     flip: bool = False  # left-right
     brightness: float = 0.0  # of the logarithm
     noise: float = 0.0  # standard deviation, in units of the input
+    drop: float = 0.0  # share of a text's words that are left out (Iyyer et al. 2015, section 3.2)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Recipe:
 
 
 def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
-    """A recipe for a final training. `kind` is image, series or vector; `shape` one sample with its leading 1."""
+    """A recipe for a final training. `kind` is image, series, vector or text; `shape` one sample with its leading 1."""
     epochs = float(min(LONG_EPOCHS, max(10, LONG_SAMPLES // max(1, samples))))
     small = samples <= 5000
     if kind == "image":
@@ -74,7 +75,7 @@ def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
     elif kind == "series":
         augment = Augment(scale=0.1, shift=max(1.0, 0.05 * shape[-1]), noise=0.03)
     else:
-        augment = Augment(noise=0.03)
+        augment = Augment(noise=0.03 if kind == "vector" else 0.0)
     return Recipe(
         epochs,
         64 if small else 128,
