@@ -10,6 +10,7 @@ from netwright.errors import UserError
 
 SHORT_SAMPLES = 27_500  # gradient samples of a search's short training
 LONG_SAMPLES = 1_500_000  # of a final training, for large sets
+LONG_TEXTS = 60_000  # the same of texts: a table of words learns a training set by heart in a few epochs
 LONG_EPOCHS = 150  # of a final training, for small sets
 
 
@@ -64,7 +65,8 @@ class Recipe:
 
 def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
     """A recipe for a final training. `kind` is image, series, vector or text; `shape` one sample with its leading 1."""
-    epochs = float(min(LONG_EPOCHS, max(10, LONG_SAMPLES // max(1, samples))))
+    most = LONG_TEXTS if kind == "text" else LONG_SAMPLES
+    epochs = float(min(LONG_EPOCHS, max(10, most // max(1, samples))))
     small = samples <= 5000
     if kind == "image":
         side = min(shape[2:])

@@ -34,7 +34,7 @@ SMALL = {
 }
 
 
-WORDS = {"rnn-cells"}  # takes one word a step: tests/spaces/test_rnn_cells.py
+WORDS = {"rnn-cells", "text-templates"}  # take words: tests/spaces/test_rnn_cells.py, test_text_templates.py
 
 
 def test_every_space_is_covered() -> None:
