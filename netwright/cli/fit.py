@@ -18,6 +18,8 @@ netwright fit photos/ --space mobilenet --narrow --estimator supernet --device c
 
 netwright fit sensor.csv --label activity --window 64 --stride 32 --group person --device cortex-m4
 
+netwright fit news.csv.gz --label class --device host --strategy adaptive-mutation --evaluations 24
+
 netwright fit photos/ --device cortex-m7 --out /nfs/photos --join
 
 netwright fit train.npz --test test.npz --device board.toml --evaluations 50 --seed 1 --json
@@ -29,7 +31,7 @@ def command(
         str,
         typer.Argument(
             help="A built-in task (digits), a folder of class subfolders of images or wav files, an .npz with x and y, "
-            "or a .csv with --label."
+            "or a .csv (.csv.gz) of numbers or texts with --label."
         ),
     ],
     device: DeviceName = "cortex-m4",

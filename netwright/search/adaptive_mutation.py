@@ -21,7 +21,8 @@ class AdaptiveMutation(Strategy):
     tau          temperature of the logistic function that turns Q into a rate, in deviations of the rewards
     floor, ceil  bounds of the rates; `rate` is where they begin
     fixed        never learn: every decision keeps `rate` (the ablation)
-    slow         share of mutations in which decisions that others depend on may change as well (macro choices)
+    slow         share of mutations in which decisions that others depend on may change as well (macro choices: a part
+                 that is off counts as one as soon as it was seen on)
     """
 
     name = "adaptive-mutation"
@@ -38,6 +39,7 @@ class AdaptiveMutation(Strategy):
         self.incumbent: Told | None = None
         self._spread = [0.0, 0.0, 0.0]  # count, mean and sum of squares of the rewards
         self._parents: dict[int, Any] = {}
+        self._macro: set[str] = set()  # addresses that others were seen under
 
     @property
     def rates(self) -> dict[str, float]:
@@ -59,8 +61,7 @@ class AdaptiveMutation(Strategy):
         found: set[str] = set()
 
         def look(address: str, domain: Any) -> Any:
-            branch = any(other.startswith((address + "/", address.removesuffix(".count") + "/")) for other in best
-                         if other != address)
+            branch = address.removesuffix(".count") in self._macro
             if domain.size > 1 and (macro or not branch) and rng.random() < self.rate(address):
                 found.add(address)
             return best[address]
@@ -88,6 +89,9 @@ class AdaptiveMutation(Strategy):
             self._parents[trial.number] = self.incumbent
 
     def observe(self, told: Told) -> None:
+        for address in told.trial.candidate:
+            while address := address.rpartition("/")[0]:
+                self._macro.add(address)
         parent = self._parents.pop(told.trial.number, None)
         if parent is not None and not self.fixed and np.isfinite(told.costs[0]):
             self._learn(parent, told)

@@ -15,8 +15,9 @@ that holds the active decisions only. `space.walk(choose)` is the one primitive;
 mutation and crossover are walks with another `choose`. From the tree alone follow `count`, `sample`, `enumerate`,
 `mutate`, `crossover`, `repair`, `encode`, `distance`, `validate`, `decode`; `build` makes the network.
 
-Words: Choice, Int, Float, Subset, Permutation decide one thing. OneOf makes sub-spaces conditional, Repeat has a chosen
-count, Tie repeats another decision's value, Cell wires a small graph, Grammar recurses. All else is constant.
+Words: Choice, Int, Float, Subset, Permutation decide one thing. OneOf makes sub-spaces conditional, SomeOf takes one or
+more of them, Repeat has a chosen count, Tie repeats another decision's value, Cell wires a small graph, Grammar
+recurses. All else is constant.
 A `RegrownSpace` is a Space of derivations that mutates and crosses over by whole subtrees.
 `space.fix(decisions)` and `space.part(where)` divide a space for searches inside searches; `space.key(candidate)` is a
 cache's key, equal for candidates that a space's canonical form takes as one. `mutable.search_over` makes a space of an
@@ -32,13 +33,15 @@ from netwright.spaces.domain import Domain
 from netwright.spaces.grammar import Derivation, Grammar
 from netwright.spaces.narrow import Part, narrow
 from netwright.spaces.node import Node
-from netwright.spaces.registry import get, get_for, names
+from netwright.spaces.registry import get, get_for, names, takes
 from netwright.spaces.regrown import RegrownSpace
+from netwright.spaces.some_of import Several, SomeOf
 from netwright.spaces.space import Build, Constraint, Space
 from netwright.spaces.vocabulary import Choice, Chosen, Float, Int, OneOf, Permutation, Repeat, Subset, Tie
 
 __all__ = [
     "Build", "Candidate", "Cell", "CellNode", "CellPlan", "Choice", "Chosen", "Constraint", "Derivation", "Domain",
-    "Float", "Grammar", "Int", "Node", "OneOf", "Part", "Permutation", "RegrownSpace", "Repeat", "Space", "Subset",
-    "Tie", "get", "get_for", "names", "narrow",
+    "Float", "Grammar", "Int", "Node", "OneOf", "Part", "Permutation", "RegrownSpace", "Repeat", "Several", "SomeOf",
+    "Space", "Subset", "Tie", "get", "get_for", "names", "narrow",
+    "takes",
 ]

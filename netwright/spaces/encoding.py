@@ -17,7 +17,7 @@ class Encoding:
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.slots = tuple(slots)
         self._blank: list[float] = []
-        self._at: dict[str, int] = {}
+        self._at: dict[str, tuple[int, Domain]] = {}
         self._grammars: dict[str, tuple[int, int]] = {}
         for slot in self.slots:
             start = len(self._blank)
@@ -25,7 +25,7 @@ class Encoding:
                 self._grammars[slot.address] = (start, start + slot.width)
                 self._blank += (-1.0,) * slot.width
             else:
-                self._at[slot.address] = start
+                self._at[slot.address] = start, slot.domain
                 self._blank += slot.domain.inactive()
 
     @cached_property
@@ -43,9 +43,10 @@ class Encoding:
         cursors = {address: start for address, (start, _) in self._grammars.items()}
 
         def fill(address: str, domain: Domain, value: Any) -> None:
-            start = self._at.get(address)
-            if start is not None:
-                code = domain.encode(value)
+            at = self._at.get(address)
+            if at is not None:
+                start, whole = at  # what is decided before may have left fewer values
+                code = whole.encode(value)
                 vector[start:start + len(code)] = code
                 return
             owner = max((root for root in cursors if address == root or address.startswith(root + "/")), key=len)

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from netwright.errors import UserError, nearest
-from netwright.graph import Type
 from netwright.spaces import zoo
 from netwright.spaces.space import Space
 
@@ -33,12 +32,15 @@ def get(name: str, **settings: Any) -> Space:
     return made
 
 
-def get_for(name: str, x: Type) -> Space:
-    """The space of that name for inputs of type x [1, ...]: the shape of one goes to a space that is made for a
-    `shape`. UserError for an unknown name, or inputs that the space is not for."""
+def get_for(name: str, **offered: Any) -> Space:
+    """The space of that name, with those of the offered settings that it takes. UserError for an unknown name."""
+    return get(name, **{key: value for key, value in offered.items() if key in takes(name)})
+
+
+def takes(name: str) -> frozenset[str]:
+    """The settings of the space of that name. UserError for an unknown one."""
     found, _ = _found(name)
-    shaped = not isinstance(found, Space) and "shape" in inspect.signature(found).parameters
-    return get(name, **({"shape": x.shape[1:]} if shaped else {}))
+    return frozenset() if isinstance(found, Space) else frozenset(inspect.signature(found).parameters)
 
 
 def _found(name: str) -> tuple[Any, str]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from netwright import spaces
 from netwright.devices import Device
 from netwright.errors import UserError
 from netwright.search import Trial
@@ -19,7 +18,7 @@ from netwright.train import Recipe, default_recipe
 from netwright.train.recipe import Augment
 
 from . import statistics
-from .defaults import default_space
+from .defaults import space_for
 from .evaluate import Evaluator
 
 DRAWS = 1_000  # candidates drawn for those that fit
@@ -115,7 +114,7 @@ def contributions(task: Task, device: Device, *, space: str = "auto", architectu
     """
     if architectures < 3 or seeds < 2:
         raise UserError("contributions take at least 3 architectures and 2 seeds: a spread needs them")
-    found = spaces.get_for(default_space(task) if space == "auto" else space, task.x)
+    found = space_for(task, space)
     whole = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe or {})
     rungs = ladder(whole)
     drawn = _drawn(found, Evaluator(found, task, device, whole, seed), architectures, seed)

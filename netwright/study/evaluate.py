@@ -181,10 +181,12 @@ def ranges(task: Task, graph: Graph, samples: np.ndarray) -> dict[str, tuple[flo
 
 
 def quantised_inputs(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """Normalised inputs [n, C, ...] as the int8 network takes them: quantised, channels last."""
+    """Normalised inputs [n, C, ...] as the int8 network takes them: quantised, channels last; whole numbers as they
+    are."""
     from netwright.graph.ops.quantise import Quantise
 
     value = graph.inputs[0]
-    assert value.type.quant is not None
+    if value.type.quant is None:
+        return x
     moved = np.moveaxis(x, 1, -1) if x.ndim in (3, 4) else x
     return np.ascontiguousarray(Quantise(value.type.quant).numpy(np.ascontiguousarray(moved)))

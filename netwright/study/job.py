@@ -36,7 +36,7 @@ from netwright.train import Recipe, default_recipe, evaluate, train
 
 from . import facts
 from .cluster import Cluster
-from .defaults import default_space, default_strategy
+from .defaults import default_strategy, space_for
 from .deploy import deploy
 from .evaluate import SHARED, SMALL, TRAINED, Evaluator, quantised_inputs, ranges, with_front_end
 from .feasible import require_a_fit
@@ -193,7 +193,7 @@ class Job:
         self.started = started
         self.task, self.device, self.given, self.tell = task, device, given, tell
         self.seed, self.budget_s = settings.seed, settings.budget_s
-        self.space = spaces.get_for(default_space(task) if settings.space == "auto" else settings.space, task.x)
+        self.space = space_for(task, settings.space)
         self.objectives = objectives_of(settings.objectives, settings.estimator)
         automatic = settings.strategy == "auto"
         self.strategy_name = default_strategy(len(self.objectives)) if automatic else settings.strategy
@@ -301,9 +301,11 @@ class Job:
             settings.update(population=max(8, (self.evaluations or 60) // 5))
         elif self.strategy_name == "early-exit":
             settings.update(population=max(8, (self.evaluations or 60) // 5), **self.evaluator.early_exit(self.seed))
+        elif self.strategy_name == "adaptive-mutation":
+            settings.update(first=min(10, max(2, (self.evaluations or 60) // 4)))
         # how many first trials are drawn at random (None: all), each the best of `pool` draws by the strategy's score
         self.drawn = {
-            "random": settings.get("population", 0) if self.strategy_name != "random" else None,
+            "random": settings.get("population", settings.get("first", 0)) if self.strategy_name != "random" else None,
             "pool": settings.get("pool", 1),
         }
         strategy = get_strategy(self.strategy_name)(self.space, self.objectives, seed=self.seed, **settings)
@@ -363,7 +365,7 @@ class Job:
             build = self.evaluator.build(candidate)
             self.tell("measure", 0.0, "compile the structure and run it once")
             graph = build.graph.with_store(build.graph.store.initialise(build.graph, self.seed))
-            samples = np.random.default_rng(0).standard_normal((4, *graph.inputs[0].shape[1:])).astype(np.float32)
+            samples = self.task.inputs(self.task.train.x[:4], graph.inputs[0].shape)
             try:
                 whole = with_front_end(self.task, self.int8(graph, samples))
                 profile = self.device.compile(whole, self.evaluator.compiled(build)).profile()
@@ -435,7 +437,8 @@ class Job:
         """What the user's own code has to do before the program: nothing where it has a front end."""
         if self.task.front_end is not None:
             return None
-        return {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist()}
+        words = {"words": self.task.words.describe()} if self.task.words is not None else {}
+        return {"offset": np.asarray(self.task.offset).tolist(), "scale": np.asarray(self.task.scale).tolist(), **words}
 
     def write(self, folder: Path, record: Record, candidate: Candidate, trained: Graph, graph: Graph) -> Study:
         """Deploy the network and write everything down."""

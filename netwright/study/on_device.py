@@ -79,7 +79,8 @@ def given(task: Task, graph: Graph, known: Normaliser | None = None) -> tuple[Da
     classes = graph.outputs[0].type.size
     if len(task.classes) != classes:
         raise UserError(f"{task.name} has {len(task.classes)} classes and {graph.name} tells {classes} apart")
-    assert value.type.quant is not None
+    if value.type.quant is None:
+        raise UserError(f"{graph.name} takes {value.type}: only networks of int8 inputs are trained on the device")
     made = []
     for split in (task.train, task.test):
         pixels = split.x.dtype == np.uint8 and known is None

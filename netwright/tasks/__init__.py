@@ -4,6 +4,7 @@
     task = tasks.load("data/", test="more/")                   # a folder of class subfolders of images or of .wav files
     task = tasks.load("walk.csv", label="activity", window=100, stride=50, group="person")
     task.train.x, task.train.y                                 # raw: [n, C, H, W], [n, C, L] or [n, F]; int64 [n]
+    task = tasks.from_texts("news", (texts, labels), (other_texts, other_labels))
     task.inputs(task.test.x)                                   # what the network sees: float32, (x - offset) * scale
     train, validation = task.split_validation()
 
@@ -11,7 +12,7 @@ What can be loaded, one file each in `sources/` (the manual of each format is th
 
 - a built-in task by name (`names()`); to load a folder of the same name write `./digits`;
 - an .npz with x and y, or x_train, y_train, x_test, y_test (`sources/npz_file.py`, where the layout rules are);
-- a .csv with a label column, rows as vectors or windows over time (`sources/csv_file.py`);
+- a .csv with a label column, rows as vectors, windows over time or texts (`sources/csv_file.py`, `words.py`);
 - a folder of class subfolders of images, or train/ and test/ folders of these (`sources/image_folder.py`);
 - the same of .wav files, which become log-mel features (`sources/wav_folder.py`, `mel.py`).
 
@@ -29,8 +30,9 @@ This package imports NumPy; Pillow and scikit-learn only where a source needs th
 
 from __future__ import annotations
 
-from .loading import load, names
+from .loading import from_texts, load, names
 from .mel import LogMel
 from .task import Split, Task
+from .words import Words
 
-__all__ = ["LogMel", "Split", "Task", "load", "names"]
+__all__ = ["LogMel", "Split", "Task", "Words", "from_texts", "load", "names"]

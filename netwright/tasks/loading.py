@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,10 +14,11 @@ from netwright.errors import UserError, nearest
 
 from . import folders, splits
 from .front_end import FrontEnd, Pixels, Readings, Sound, whole_numbers
-from .labels import encode
+from .labels import encode, whole_labels
 from .printable import clean, file_name, show
 from .sources import Options, Reading, Samples, Source, all_sources
 from .task import Kind, Split, Task
+from .words import Words, chosen
 
 SHARE = 0.2
 
@@ -45,8 +48,28 @@ def load(
         if value is not None and value < 1:
             raise UserError(f"--{option} must be at least 1, not {value}")
     reading = _read(source, path, None if test is None else _test_path(source, path, test), options)
-    said = name or (path.resolve().name if path.is_dir() else path.stem)
+    said = name or (path.resolve().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem)
     return _assemble(file_name(said), show(path), reading, options, seed)
+
+
+def from_texts(
+    name: str, train: tuple[Sequence[str], Sequence[str | int]], test: tuple[Sequence[str], Sequence[str | int]],
+    words: Words | None = None,
+) -> Task:
+    """A task of texts that are in memory: (texts, labels) to train on and to test.
+
+    words: how they become numbers; None: as suits the training texts (`words.chosen`). Raises UserError for labels
+    that cannot be learnt (see `labels.encode`), and ValueError where a text has no label of its own.
+    """
+
+    def samples(texts: Sequence[str], labels: Sequence[str | int]) -> Samples:
+        if not texts or len(texts) != len(labels):
+            raise ValueError(f"{name}: {len(texts)} texts with {len(labels)} labels: each text needs one")
+        numbered = whole_labels(np.array(list(labels)), name, lambda i: f"text {i}")
+        return Samples(np.array(list(texts), object), numbered)
+
+    reading = Reading("text", samples(*train), samples(*test), "the test set given")
+    return _assemble(file_name(name), name, reading, Options(), 0, words)
 
 
 def _find(spec: str) -> tuple[Source, Path]:
@@ -88,7 +111,9 @@ def _read(source: Source, path: Path, test: Path | None, options: Options) -> Re
         raise UserError(f"{where}: cannot be read: {error.strerror or clean(error)}") from None
 
 
-def _assemble(name: str, where: str, reading: Reading, options: Options, seed: int) -> Task:
+def _assemble(
+    name: str, where: str, reading: Reading, options: Options, seed: int, words: Words | None = None
+) -> Task:
     test_labels = None if reading.test is None else reading.test.labels
     classes, y, y_test = encode(reading.train.labels, test_labels, where)
     whole = Split(reading.train.x, y, reading.train.group, reading.train.sound)
@@ -98,6 +123,9 @@ def _assemble(name: str, where: str, reading: Reading, options: Options, seed: i
     else:
         (kept, held), held_out = _hold_out(reading.train, y, options.window or 1, seed, where)
         train, test = whole.take(kept), whole.take(held)
+    if reading.kind == "text":
+        words = words or chosen(train.x.tolist())
+        train, test = (replace(split, x=words(split.x)) for split in (train, test))
     offset, scale = _normalisation(reading, train.x)
     if reading.kind == "series" and whole_numbers(train.x) and whole_numbers(test.x):
         offset = np.rint(offset)  # the device subtracts whole numbers
@@ -113,6 +141,7 @@ def _assemble(name: str, where: str, reading: Reading, options: Options, seed: i
         digest=_digest(reading, train, test, classes, offset, scale),
         features=reading.features,
         front_end=_front_end(reading, train, test, offset, scale),
+        words=words,
     )
 
 
@@ -139,9 +168,11 @@ def _normalisation(reading: Reading, x: np.ndarray) -> tuple[np.ndarray, np.ndar
     """offset and scale, float32, from the training set.
 
     Integer images keep black at 0 (so that zero padding is background) and their largest training value becomes 1;
-    float images that lie in -1..1 stay as they are; all else gets mean 0 and deviation 1. What is constant is only
-    centred.
+    float images that lie in -1..1 stay as they are, as do numbers of words; all else gets mean 0 and deviation 1. What
+    is constant is only centred.
     """
+    if reading.kind == "text":
+        return np.zeros((), np.float32), np.ones((), np.float32)
     if reading.kind == "image":
         if reading.scale is not None:
             return np.zeros((), np.float32), np.asarray(reading.scale, np.float32)

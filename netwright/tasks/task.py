@@ -13,14 +13,16 @@ from netwright.graph import Type
 from . import splits
 from .front_end import FrontEnd
 from .resize import resize
+from .words import Words
 
-Kind = Literal["image", "series", "vector"]
-_RESIZABLE = {"image": 2, "series": 1, "vector": 0}  # trailing axes that `inputs` may resize
+Kind = Literal["image", "series", "vector", "text"]
+_RESIZABLE = {"image": 2, "series": 1, "vector": 0, "text": 0}  # trailing axes that `inputs` may resize
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Samples in file order. x: raw [n, C, H, W], [n, C, L] or [n, F]; y: int64 [n] class numbers.
+    """Samples in file order. x: raw [n, C, H, W], [n, C, L] or [n, F], of texts numbers of words int32 [n, T];
+    y: int64 [n] class numbers.
 
     group: int64 [n] or None; samples of one group come from one source (a person, a recording). sound: int16
     [n, samples] or None, the recordings that x was made of.
@@ -47,7 +49,8 @@ class Task:
     held_out says in a sentence what the test set is. The network sees (raw - offset) * scale: offset and scale are
     float32 scalars [] for images, per channel [C, 1] for series, per feature [F] for vectors. digest is a hash of all
     of the data. features names the columns of a table; front_end is what makes the network's input of a
-    sensor's readings on the device, None where the program takes the network's input itself.
+    sensor's readings on the device, None where the program takes the network's input itself. words is how texts became
+    numbers, None for all else.
     """
 
     name: str
@@ -63,11 +66,12 @@ class Task:
     loss: Literal["cross-entropy"] = "cross-entropy"
     features: tuple[str, ...] = ()
     front_end: FrontEnd | None = None
+    words: Words | None = None
 
     @property
     def x(self) -> Type:
-        """One input: (1, C, H, W), (1, C, L) or (1, F), float32."""
-        return Type((1, *self.train.x.shape[1:]))
+        """One input: (1, C, H, W), (1, C, L) or (1, F), float32; of texts (1, T), int32."""
+        return Type((1, *self.train.x.shape[1:]), "float32" if self.words is None else "int32")
 
     @property
     def y(self) -> Type:
@@ -75,7 +79,8 @@ class Task:
         return Type((1, len(self.classes)))
 
     def inputs(self, raw: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """What the network sees of raw samples [n, ...]: normalised float32, resized to `shape` (as `x.shape`).
+        """What the network sees of raw samples [n, ...]: normalised float32, resized to `shape` (as `x.shape`); of
+        texts the numbers of words as they are.
 
         Height and width of images and the length of series can change; resizing is bilinear and antialiased.
         Raises ValueError when raw is not shaped like this task's samples or `shape` changes anything else.
@@ -85,6 +90,8 @@ class Task:
             raise ValueError(f"{self.name}: samples are [n, ...] of {self.x.shape[1:]}, not {raw.shape}")
         if shape is not None and (len(shape) != raw.ndim or shape[1:fixed] != raw.shape[1:fixed] or min(shape) < 1):
             raise ValueError(f"{self.name}: inputs of shape {self.x.shape} cannot be resized to {shape}")
+        if self.words is not None:
+            return raw
         x = (raw.astype(np.float32) - self.offset) * self.scale
         return x if shape is None else resize(x, tuple(shape[fixed:]))
 
@@ -139,6 +146,7 @@ class Task:
             "held_out": self.held_out,
             "features": list(self.features),
             "front_end": self.front_end.describe() if self.front_end else None,
+            **({"words": self.words.describe()} if self.words else {}),
             "metric": self.metric,
             "loss": self.loss,
             "digest": self.digest,

@@ -12,7 +12,9 @@ from .recipe import Augment
 
 
 def augmented(x: torch.Tensor, options: Augment, rng: torch.Generator) -> torch.Tensor:
-    """x [n, C, H, W], [n, C, L] or [n, F], changed at random; the shape stays."""
+    """x [n, C, H, W], [n, C, L] or [n, F], of texts whole numbers [n, T], changed at random; the shape stays."""
+    if not x.is_floating_point():
+        return x * (torch.rand(x.shape, generator=rng) >= options.drop).to(x.device) if options.drop else x
     if x.dim() == 4:
         x = _warped(x, options, rng)
     elif x.dim() == 3 and options.shift:

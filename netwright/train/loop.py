@@ -63,7 +63,8 @@ def train(
     device: torch.device | None = None,
     deadline: float | None = None,
 ) -> Trained:
-    """Train on x float32 [n, ...], y int64 [n] with cross-entropy; returns the averaged weights.
+    """Train on x [n, ...] of the graph's own type (float32, or int32 numbers of words), y int64 [n] with cross-entropy;
+    returns the averaged weights.
 
     Tensors that the store lacks start from `seed`. With `validation` each epoch is judged, and `recipe.patience` may
     stop early on the best weights. `deadline` (time.monotonic()) brings the schedule down early: for time budgets only,
@@ -73,7 +74,7 @@ def train(
     device = device or best_device()
     module = _placed(to_torch(graph, seed), device)
     rng = torch.Generator().manual_seed(seed)
-    inputs, labels = torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device), torch.from_numpy(y).to(device)
+    inputs, labels = _given(graph, x).to(device), torch.from_numpy(y).to(device)
     batch = min(recipe.batch, len(x))
     steps_per_epoch = max(1, len(x) // batch)
     total = max(1, round(recipe.epochs * steps_per_epoch))
@@ -179,10 +180,15 @@ class _Average:
         torch._foreach_lerp_(self._to, self._from, 1 - decay)
 
 
+def _given(graph: Graph, x: np.ndarray) -> torch.Tensor:
+    """Samples in the type of the graph's input."""
+    return torch.from_numpy(np.ascontiguousarray(x, graph.inputs[0].dtype))
+
+
 @torch.no_grad()
 def _logits(module: TorchGraph, x: np.ndarray, device: torch.device, batch: int = 1024) -> torch.Tensor:
     module.eval()
-    blocks = (torch.from_numpy(np.ascontiguousarray(x[i : i + batch], np.float32)) for i in range(0, len(x), batch))
+    blocks = (_given(module.graph, x[i : i + batch]) for i in range(0, len(x), batch))
     parts = [module(channels_last(block.to(device))).float().cpu() for block in blocks]
     return torch.cat(parts)
 

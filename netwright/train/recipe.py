@@ -10,6 +10,7 @@ from netwright.errors import UserError
 
 SHORT_SAMPLES = 27_500  # gradient samples of a search's short training
 LONG_SAMPLES = 1_500_000  # of a final training, for large sets
+LONG_TEXTS = 60_000  # the same of texts: a table of words learns a training set by heart in a few epochs
 LONG_EPOCHS = 150  # of a final training, for small sets
 
 
@@ -26,6 +27,7 @@ class Augment:
     flip: bool = False  # left-right
     brightness: float = 0.0  # of the logarithm
     noise: float = 0.0  # standard deviation, in units of the input
+    drop: float = 0.0  # share of a text's words that are left out (Iyyer et al. 2015, section 3.2)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,9 @@ class Recipe:
 
 
 def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
-    """A recipe for a final training. `kind` is image, series or vector; `shape` one sample with its leading 1."""
-    epochs = float(min(LONG_EPOCHS, max(10, LONG_SAMPLES // max(1, samples))))
+    """A recipe for a final training. `kind` is image, series, vector or text; `shape` one sample with its leading 1."""
+    most = LONG_TEXTS if kind == "text" else LONG_SAMPLES
+    epochs = float(min(LONG_EPOCHS, max(10, most // max(1, samples))))
     small = samples <= 5000
     if kind == "image":
         side = min(shape[2:])
@@ -74,7 +77,7 @@ def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
     elif kind == "series":
         augment = Augment(scale=0.1, shift=max(1.0, 0.05 * shape[-1]), noise=0.03)
     else:
-        augment = Augment(noise=0.03)
+        augment = Augment(noise=0.03 if kind == "vector" else 0.0)
     return Recipe(
         epochs,
         64 if small else 128,

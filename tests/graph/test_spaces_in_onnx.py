@@ -34,7 +34,7 @@ SMALL = {
 }
 
 
-WORDS = {"rnn-cells", "flexibert"}  # take numbers of words: tests/spaces/test_rnn_cells.py, test_flexibert.py
+WORDS = {"rnn-cells", "flexibert", "text-templates"}  # take numbers of words: tests/spaces/test_rnn_cells.py, ...
 
 
 def test_every_space_is_covered() -> None:

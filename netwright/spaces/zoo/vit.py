@@ -40,10 +40,16 @@ def build(structure: Any, x: Type, y: Type) -> Build:
     v = _embedded(b, v, structure["patches"], width)
     for number, block in enumerate(structure["blocks"]):
         with b.scope(f"block{number}"):
-            v = b(blocks.ADD, v, _attention(b, _norm(b, v, "norm1"), block["heads"], rank), name="add1")
-            v = b(blocks.ADD, v, _mlp(b, _norm(b, v, "norm2"), block["ratio"], rank), name="add2")
-    v = b(ReduceMean((1,), False), _norm(b, v, "norm"), name="pool")
+            v = encoder_block(b, v, block["heads"], block["ratio"], rank)
+    v = b(ReduceMean((1,), False), norm(b, v, "norm"), name="pool")
     return Build(blocks.finish(b, blocks.dense(b, v, y.shape[-1], "classifier")), dict(RECIPE))
+
+
+def encoder_block(b: Builder, x: Value, heads: int, ratio: int, rank: float = 1.0) -> Value:
+    """Tokens [1, N, E] -> [1, N, E]: attention, then an MLP of `ratio` times the width, each behind a norm and added to
+    what it read."""
+    v = b(blocks.ADD, x, _attention(b, norm(b, x, "norm1"), heads, rank), name="add1")
+    return b(blocks.ADD, v, _mlp(b, norm(b, v, "norm2"), ratio, rank), name="add2")
 
 
 def _embedded(b: Builder, x: Value, patches: int, width: int) -> Value:
@@ -93,7 +99,8 @@ def _linear(b: Builder, x: Value, width: int, rank: float, name: str) -> Value:
         return b(Linear(), x, weight, b.param("bias", (width,), init=blocks.ZERO), name=name)
 
 
-def _norm(b: Builder, x: Value, name: str) -> Value:
+def norm(b: Builder, x: Value, name: str) -> Value:
+    """Layer norm over the last axis, with its two parameters."""
     shape = x.type.shape[-1:]
     with b.scope(name):
         scale, bias = b.param("scale", shape, init=blocks.ONE), b.param("bias", shape, init=blocks.ZERO)

@@ -31,9 +31,9 @@ class Options:
 class Samples:
     """Raw samples as read: finite, at least one, labels not yet numbered.
 
-    x: [n, ...] channels first; labels: int64 or str [n]; group: int64 [n], numbered by first appearance, samples with
-    the same number come from one source; start: int64 [n], where a window begins, in rows with the groups laid end to
-    end; sound: int16 [n, samples], what x was made of.
+    x: [n, ...] channels first, or texts, object [n]; labels: int64 or str [n]; group: int64 [n], numbered by first
+    appearance, samples with the same number come from one source; start: int64 [n], where a window begins, in rows
+    with the groups laid end to end; sound: int16 [n, samples], what x was made of.
     """
 
     x: np.ndarray

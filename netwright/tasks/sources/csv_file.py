@@ -1,9 +1,11 @@
-"""A .csv with a label column: rows as vectors, or windows over time.
+"""A .csv with a label column, also .csv.gz: rows as vectors, windows over time, or texts.
 
 The first row names the columns; they are separated by commas, semicolons, tabs or bars, whichever the first row has
 most. `label` is the class, `group` (if said) tells people or recordings apart, and every other column is a feature
-and must hold a number in every row. Text columns are refused rather than turned into indicators, because whoever runs
-the network on a device would have to repeat that by hand. A first column without a name is taken for row numbers and
+and must hold a number in every row. Among numbers, text columns are refused rather than turned into indicators, because
+whoever runs the network on a device would have to repeat that by hand. Where the first row holds no number beside label
+and group, the file is one of texts: the columns of a row, in the header's order with a space between, are one text,
+which becomes numbers of words (`netwright.tasks.words`). A first column without a name is taken for row numbers and
 left out. Blank rows are passed over. Row numbers in messages count the header as row 1, as a spreadsheet does.
 
 With `window` N, samples are float32 [channels, N]: N rows of one group in file order, the next one `stride` rows (N
@@ -17,31 +19,37 @@ from __future__ import annotations
 
 import csv
 import difflib
+import gzip
 import math
+import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO, cast
 
 import numpy as np
 
 from netwright.errors import UserError, nearest
 from netwright.tasks.labels import whole_labels
 from netwright.tasks.printable import clean, show
-from netwright.tasks.room import check_room
+from netwright.tasks.room import check_room, limit_bytes
 from netwright.tasks.sources import Options, Reading, Samples
 
 _MEMORY_PER_BYTE = 8  # a feature costs at least two bytes of text and at most 8 + 4 of memory; labels are short strings
 _LONGEST_CELL = 1 << 16
 _MOST_SUGGESTED = 12  # columns that a message lists
+_MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Features float64 [rows, F], and for each row its label and group as written and its number in the file."""
+    """Features float64 [rows, F], or texts object [rows], and for each row its label and group as written and its
+    number in the file."""
 
     features: tuple[str, ...]
     values: np.ndarray
+    text: bool
     labels: list[str]
     groups: list[str]
     rows: list[int]
@@ -51,45 +59,66 @@ class CsvFile:
     """See the module."""
 
     name = "csv"
-    expects = "a .csv file with a label column"
+    expects = "a .csv file (or .csv.gz) with a label column"
     built_in = False
     options = frozenset(("label", "window", "stride", "group"))
 
     def takes(self, path: Path) -> bool:
-        """A file that ends in .csv or .tsv."""
-        return path.suffix.lower() in (".csv", ".tsv") and path.is_file()
+        """A file that ends in .csv or .tsv, or in these and .gz."""
+        return path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")) and path.is_file()
 
     def read(self, path: Path, test: Path | None, options: Options) -> Reading:
         """Raises UserError for columns that do not exist, cells that are no finite number, windows that do not fit."""
         if options.stride is not None and options.window is None:
             raise UserError("--stride says how far apart windows are, so it needs --window, the rows of one: say both")
         table = _table(path, options, None)
+        if table.text and options.window is not None:
+            raise UserError(f"--window is for rows of numbers over time, and {show(path)} holds texts: leave it out")
         train = _samples(table, options, path)
         held = None
         if test is not None:
-            held = _samples(_table(test, options, table.features), options, test)
-        kind = "vector" if options.window is None else "series"
+            held = _samples(_table(test, options, table), options, test)
+        kind = "text" if table.text else "vector" if options.window is None else "series"
         features = tuple(clean(name) for name in table.features)
         return Reading(kind, train, held, f"the test set given: {clean(test)}", features=features)
 
 
-def _table(path: Path, options: Options, features: tuple[str, ...] | None) -> _Table:
-    """`features`: columns to read, in this order (those of training); None for all but label and group."""
-    check_room(_MEMORY_PER_BYTE * path.stat().st_size, f"{show(path)}")
+def _table(path: Path, options: Options, like: _Table | None) -> _Table:
+    """`like`: the training set, whose columns are read in their order; None for all but label and group."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
+        check_room(_MEMORY_PER_BYTE * _size(path), f"{show(path)}")
+        with _opened(path) as lines:
             first = lines.readline()
             lines.seek(0)
             delimiter = max(",;\t|", key=first.count)
             csv.field_size_limit(_LONGEST_CELL)
-            return _parse(path, csv.reader(lines, delimiter=delimiter), options, features)
+            return _parse(path, csv.reader(lines, delimiter=delimiter), options, like)
     except UnicodeDecodeError:
         raise UserError(f"{show(path)}: not UTF-8 text: save it as CSV in UTF-8") from None
     except csv.Error as error:
         raise UserError(f"{show(path)}: not a readable .csv ({clean(error)}): save it again") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise UserError(f"{show(path)}: not gzip, or cut short: pack it again") from None
 
 
-def _parse(path: Path, reader: Iterator[list[str]], options: Options, features: tuple[str, ...] | None) -> _Table:
+def _opened(path: Path) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _size(path: Path) -> int:
+    """Bytes of the text; what is packed is read through, as far as there is room for."""
+    if path.suffix.lower() != ".gz":
+        return path.stat().st_size
+    total = 0
+    with gzip.open(path, "rb") as packed:
+        while total <= limit_bytes() and (block := packed.read(1 << 20)):
+            total += len(block)
+    return total
+
+
+def _parse(path: Path, reader: Iterator[list[str]], options: Options, like: _Table | None) -> _Table:
     header = [name.strip() for name in next(reader, [])]
     where = show(path)
     _check_header(where, header)
@@ -98,33 +127,55 @@ def _parse(path: Path, reader: Iterator[list[str]], options: Options, features: 
     if label == group:
         raise UserError(f"{where}: --label and --group are both {clean(header[label])!r}: name two columns")
     used = [i for i in range(len(header)) if i not in (label, group) and not (i == 0 and not header[0])]
-    if features is not None:
-        missing = [name for name in features if name not in header]
+    if like is not None:
+        missing = [name for name in like.features if name not in header]
         if missing:
             raise UserError(f"{where}: the test set has no column {clean(missing[0])!r}, which training has: add it")
-        used = [header.index(name) for name in features]
+        used = [header.index(name) for name in like.features]
     if not used:
         raise UserError(f"{where}: there is no column beside label and group: nothing to learn from")
-    values, labels, groups, rows = array("d"), [], [], []
+    text = None if like is None else like.text
+    values, texts, labels, groups, rows = array("d"), [], [], [], []
     for number, cells in enumerate(reader, 2):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise UserError(f"{where}: row {number} has {len(cells)} cells and the header {len(header)}: mend the row")
-        try:
-            numbers = [float(cells[i]) for i in used]
-        except ValueError:
-            numbers = [math.nan]
-        if not math.isfinite(sum(numbers)):  # a sum of finite cells may overflow: the search below decides
-            _refuse_row(where, header, cells, used, number)
-        values.extend(numbers)
+        if text is None:
+            text = _holds_text([cells[i].strip() for i in used])
+        if text:
+            texts.append(_text(where, [cells[i].strip() for i in used], number))
+        else:
+            values.extend(_numbers(where, header, cells, used, number))
         labels.append(cells[label].strip())
         groups.append(cells[group].strip() if group is not None else "")
         rows.append(number)
     if not rows:
         raise UserError(f"{where}: has no rows under its header: give at least two samples of each class")
     names = tuple(header[i] for i in used)
-    return _Table(names, np.frombuffer(values, np.float64).reshape(len(rows), len(used)), labels, groups, rows)
+    found = np.array(texts, object) if text else np.frombuffer(values, np.float64).reshape(len(rows), len(used))
+    return _Table(names, found, bool(text), labels, groups, rows)
+
+
+def _holds_text(cells: list[str]) -> bool:
+    return not any(_is_number(cell) for cell in cells) and any(cell.lower() not in _MISSING for cell in cells)
+
+
+def _text(where: str, cells: list[str], number: int) -> str:
+    found = " ".join(cell for cell in cells if cell)
+    if not found:
+        raise UserError(f"{where}: row {number} has no text: fill it in or remove the row")
+    return found
+
+
+def _numbers(where: str, header: list[str], cells: list[str], used: list[int], number: int) -> list[float]:
+    try:
+        numbers = [float(cells[i]) for i in used]
+    except ValueError:
+        numbers = [math.nan]
+    if not math.isfinite(sum(numbers)):  # a sum of finite cells may overflow: the search below decides
+        _refuse_row(where, header, cells, used, number)
+    return numbers
 
 
 def _check_header(where: str, header: list[str]) -> None:
@@ -158,7 +209,7 @@ def _refuse_row(where: str, header: list[str], cells: list[str], used: list[int]
     """Raises UserError for the first cell of the row that is no finite float32 number, if there is one."""
     for i in used:
         cell, here = cells[i].strip(), f"{where}: row {number}, column {clean(header[i])!r}"
-        if cell.lower() in ("", "na", "n/a", "nan", "null", "none", "?", "-"):
+        if cell.lower() in _MISSING:
             shown = f" ({clean(cell)})" if cell else ""
             raise UserError(f"{here}: the value is missing{shown}: fill it in or remove the row")
         try:
@@ -166,7 +217,7 @@ def _refuse_row(where: str, header: list[str], cells: list[str], used: list[int]
         except ValueError:
             raise UserError(
                 f"{here}: {clean(cell, 40)!r} is not a number: remove the column, or write it as numbers "
-                "(0 or 1 for each possible value)"
+                "(0 or 1 for each possible value); to learn from texts, leave only columns of text"
             ) from None
         if not math.isfinite(value):
             raise UserError(f"{here}: {clean(cell)} is not finite: mend it or remove the row")
@@ -176,11 +227,7 @@ def _samples(table: _Table, options: Options, path: Path) -> Samples:
     where = show(path)
     column = f"{where}: column {clean(options.label)!r}"
     labels = whole_labels(np.array(table.labels), column, lambda i: f"row {table.rows[i]}")
-    large = np.argwhere(np.abs(table.values) > np.finfo(np.float32).max)
-    if len(large):
-        row, name = table.rows[large[0][0]], clean(table.features[large[0][1]])
-        raise UserError(f"{where}: row {row}, column {name!r}: the value is too large for float32: use a smaller unit")
-    values = table.values.astype(np.float32)
+    values = table.values if table.text else _float32(table, where)
     numbers: dict[str, int] = {}
     group = np.array([numbers.setdefault(name, len(numbers)) for name in table.groups], np.int64)
     if options.window is None:
@@ -189,6 +236,14 @@ def _samples(table: _Table, options: Options, path: Path) -> Samples:
         order = np.argsort(group, kind="stable")
         return Samples(values[order], labels[order], group[order], np.arange(len(order)))
     return _windows(values, labels, group, options.window, options.stride or options.window, where)
+
+
+def _float32(table: _Table, where: str) -> np.ndarray:
+    large = np.argwhere(np.abs(table.values) > np.finfo(np.float32).max)
+    if len(large):
+        row, name = table.rows[large[0][0]], clean(table.features[large[0][1]])
+        raise UserError(f"{where}: row {row}, column {name!r}: the value is too large for float32: use a smaller unit")
+    return table.values.astype(np.float32)
 
 
 def _windows(
