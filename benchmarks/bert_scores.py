@@ -10,7 +10,7 @@ buckets     Kendall with GLUE inside groups of one hidden size and number of lay
 
 The text is WikiText-2's test part in lower case, --batch stretches of --tokens words; a word's number is the CRC-32 of
 its letters modulo the vocabulary of 30,522 (the published tokenizer is not at hand, and untrained embeddings know no
-words). Recorded data are in --data, NETWRIGHT_DATA or ../shared/data.
+words). Recorded data are in --data or NETWRIGHT_DATA.
 """
 
 from __future__ import annotations

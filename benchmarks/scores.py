@@ -4,9 +4,11 @@ correlation  each score of random scored cells, full networks (16 channels, 5 ce
              training images: Spearman with the table's own column, and with test accuracy beside the recorded score's;
              then of reduced networks (1 cell a stage, 16 images of 16x16)
 speed        processor time on one thread beside plain torch code, interleaved cell by cell; medians of ratios. Plain:
-             an nn.Module with every edge of the cell, one score at a time. Ours builds the graph, drops edges that
-             cannot be seen and runs it. Both include making the network. Then all scores of the loss's gradient
-             together over the dearest of them alone, and full networks over reduced ones
+             an nn.Module with every edge of the cell, one score at a time, on a batch that lies as loaders make it, and
+             with batch and network channels last (ours takes the first, and turns it itself). Ours builds the graph,
+             drops edges that cannot be seen and runs it. Both include making the network. 3x3 average pooling, forward
+             and backward, beside torch's. Then all scores of the loss's gradient together over the dearest of them
+             alone, and full networks over reduced ones
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from netwright.estimate.tables import get
 from netwright.estimate.tables.nb201 import NB201
 from netwright.estimate.training_free import LOSS, NAMES, compute
 from netwright.graph import Graph, Type
+from netwright.graph.ops.pool import AveragePool
 from netwright.spaces.zoo.nb201 import INTO
 
 MEAN, DEVIATION = np.array([0.4914, 0.4822, 0.4465]), np.array([0.2470, 0.2435, 0.2616])
@@ -38,7 +41,7 @@ REDUCED = spaces.get("nb201", channels=16, cells=1)
 def batch(data: str | None) -> tuple[torch.Tensor, torch.Tensor]:
     """64 normalised images [64, 3, 32, 32] and their classes."""
     images, labels = cifar10(root(data), "train", 64)
-    x = ((images / 255 - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
+    x = np.ascontiguousarray(((images / 255 - MEAN) / DEVIATION).transpose(0, 3, 1, 2))
     return torch.tensor(x, dtype=torch.float32), torch.tensor(labels, dtype=torch.int64)
 
 
@@ -60,8 +63,8 @@ def correlation(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.T
     fewer = small(x, labels)
     for row in rows:
         cell = table.candidate(row)
-        full = compute(built(FULL, cell, 32), x, labels)
-        reduced = compute(built(REDUCED, cell, 16), *fewer)
+        full = compute(built(FULL, cell, 32), x, labels, NAMES)
+        reduced = compute(built(REDUCED, cell, 16), *fewer, NAMES)
         for name in NAMES:
             ours[name].append((full[name], reduced[name]))
     found = []
@@ -81,7 +84,7 @@ def correlation(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.T
 
 def speed(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Medians over cells of ratios of seconds; above 1 means ours is faster, or as named."""
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, list[float]] = {"avg_pool2d / ours, 16 channels of 32x32": pooling(len(x))}
     fewer = small(x, labels)
     for turn, row in enumerate(rows):
         cell = table.candidate(row)
@@ -94,7 +97,9 @@ def speed(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.Tensor)
             alone[name] = _ours(FULL, cell, x, labels, (name,))
             if name in PLAIN:
                 theirs = theirs or _theirs(PLAIN[name], cell, x, labels)
+                last = _theirs(PLAIN[name], cell, x, labels, torch.channels_last)
                 ratios.setdefault(f"plain / ours, {name}", []).append(theirs / alone[name])
+                ratios.setdefault(f"plain channels last / ours, {name}", []).append(last / alone[name])
         together = _ours(FULL, cell, x, labels, LOSS)
         every = _ours(FULL, cell, x, labels, (*LOSS, "jacov"))
         dearest = max(alone[name] for name in LOSS)
@@ -105,6 +110,22 @@ def speed(table: NB201, rows: np.ndarray, x: torch.Tensor, labels: torch.Tensor)
             less = _ours(REDUCED, cell, *fewer, names)
             ratios.setdefault(f"full / reduced, {what}", []).append(full / less)
     return {name: round(float(np.median(values)), 3) for name, values in ratios.items()}
+
+
+def pooling(images: int) -> list[float]:
+    """Ratios of seconds of torch's average pooling to ours, forward and backward, batch as loaders make it."""
+    x = torch.randn(images, 16, 32, 32, requires_grad=True)
+    ways = (lambda: nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+            lambda: AveragePool((3, 3), (1, 1), (1,) * 4).torch(x))
+    found = []
+    for _ in range(20):
+        seconds = []
+        for way in ways:
+            began = time.process_time()
+            torch.autograd.grad(way().sum(), x)
+            seconds.append(time.process_time() - began)
+        found.append(seconds[0] / seconds[1])
+    return found
 
 
 class Network(nn.Module):
@@ -216,10 +237,11 @@ def _ours(space: spaces.Space, cell: Any, x: torch.Tensor, labels: torch.Tensor,
     return time.process_time() - began
 
 
-def _theirs(score: Callable[..., float], cell: Any, x: torch.Tensor, labels: torch.Tensor) -> float:
+def _theirs(score: Callable[..., float], cell: Any, x: torch.Tensor, labels: torch.Tensor,
+            form: torch.memory_format = torch.contiguous_format) -> float:
     """Processor seconds to build and score, plain."""
     began = time.process_time()
-    score(Network(cell), x, labels)
+    score(Network(cell).to(memory_format=form), x.contiguous(memory_format=form), labels)
     return time.process_time() - began
 
 

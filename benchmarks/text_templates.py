@@ -8,7 +8,7 @@ of the space `text-templates` chosen by validation accuracy (or loss) with rates
 fixed, and at random. The first seven trials of each are the templates with the usual value of every setting; the best
 of these alone is `plain`. Winners are trained once more, as shortly, on all 6,000, and the test set is read once for
 each. Beside them: TF-IDF and logistic regression on the same split.
-Recorded data are found in --data, NETWRIGHT_DATA or ../shared/data. Use OMP_NUM_THREADS to pin threads.
+Recorded data are found in --data or NETWRIGHT_DATA. Use OMP_NUM_THREADS to pin threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from netwright.search import Objective
 from netwright.spaces import Candidate
 from netwright.spaces.some_of import ON
 from netwright.spaces.zoo.text_templates import PARTS
-from netwright.systems.hhnas_am import ACCURACY, ARMS, TEMPLATES, TRAINED, TRIALS, Trainings, items, news, searched
+from netwright.systems import hhnas_am
+from netwright.systems.hhnas_am import ACCURACY, ARMS, TEMPLATES, TRAINED, TRIALS, items, news, search_of
 from netwright.tasks import Task
 
 BAR = 1.0  # points over the best template as it is
@@ -52,7 +53,7 @@ def linear(texts: list[str], labels: list[str]) -> float:
 
 def one_seed(task: Task, seed: int, trials: int, objective: Objective, tell: Any) -> dict[str, Any]:
     """All arms of one seed: what each chose, its validation result after a quarter, a half and all trials, its test."""
-    trainings = Trainings(task, seed)
+    trainings = hhnas_am.trainings(task, seed)
     tested: dict[Candidate, float] = {}
 
     def row(candidate: Candidate) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def one_seed(task: Task, seed: int, trials: int, objective: Objective, tell: Any
     found["plain"]["each"] = {name(c): 100 * trainings(c)["accuracy"] for c in TEMPLATES}
     tell(f"seed {seed}, templates as they are: {found['plain']['template']}, test {found['plain']['test']:.2f} %")
     for arm in ARMS:
-        best, rates = searched(trainings, arm, trials, objective)
+        best, rates = search_of(trainings, arm, trials, objective)
         found[arm] = row(best[-1])
         marks = sorted({max(1, trials // 4), max(1, trials // 2), trials})
         found[arm]["after"] = {n: trainings(best[n - 1])[objective.name] for n in marks}

@@ -18,10 +18,13 @@ netwright ablate photos/ --space mobilenet --architectures 8 --seeds 3 --out pag
 
 
 def command(
-    task: Annotated[str, typer.Argument(help="A built-in task (digits), a folder of images or wav files, or an .npz.")],
+    task: Annotated[
+        str, typer.Argument(help="A built-in task (digits), a folder of images or wav files, an .npz, or a .csv.")
+    ],
     device: DeviceName = "cortex-m4",
     ram: Ram = None,
     flash: Flash = None,
+    label: Annotated[str | None, typer.Option(help="Label column of a .csv.")] = None,
     space: Annotated[str, typer.Option(help="Search space (see `netwright spaces`).")] = "auto",
     architectures: Annotated[int, typer.Option(min=3, help="Random architectures that the device accepts.")] = 8,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of each under each recipe.")] = 2,
@@ -49,8 +52,8 @@ def command(
                 status.update(f"{share:4.0%} {words}")
 
         found = contributions(
-            tasks.load(task, seed=seed), get(device, ram=ram, flash=flash), space=space, architectures=architectures,
-            seeds=seeds, recipe=assigned(recipe or [], "--recipe"), seed=seed, tell=tell,
+            tasks.load(task, seed=seed, label=label), get(device, ram=ram, flash=flash), space=space,
+            architectures=architectures, seeds=seeds, recipe=assigned(recipe or [], "--recipe"), seed=seed, tell=tell,
         ).to_json()  # fmt: skip
     if out is not None:
         from netwright.graph.files import write_text
@@ -76,6 +79,7 @@ def command(
     )  # fmt: skip
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found["shares_of_variance"].items())
     printing.out.print(f"of the variance: {shares}")
-    printing.out.print(f"ranks between two seeds: Spearman {found['rank_correlation_between_seeds']:.2f}")
+    ranks = found["rank_correlation_between_seeds"]
+    printing.out.print(f"ranks between two seeds: {'all alike' if ranks is None else f'Spearman {ranks:.2f}'}")
     if out is not None:
         printing.out.print(f"page: {out}")

@@ -88,8 +88,9 @@ def command(
             ],
             right=(2, 3, 4, 5, 6),
         )  # fmt: skip
-    for name, charged in {r["strategy"]: r["score_seconds"] for r in result["rows"] if r["score_seconds"]}.items():
-        printing.out.print(f"{name} was charged {charged:,.0f} s for scores before its first query")
+    charges = {(r["strategy"], r["benchmark"]): r["score_seconds"] for r in result["rows"] if r["score_seconds"]}
+    for (name, where), charged in charges.items():
+        printing.out.print(f"{name} on {where} was charged {charged:,.0f} s for scores before its first query")
     for r in result["correlations"]:
         within = "-" if (top := r["within_top_1_percent"]) is None else f"{top:.3f}"
         printing.out.print(f"{r['signal']} against {r['against']} of {r['benchmark']}: Spearman {r['spearman']:.3f}, "

@@ -82,7 +82,7 @@ def command(
         str,
         typer.Option(
             help="What judges candidates: short-training; supernet, trained once, whose weights they inherit; or a "
-            "training-free score (capacity, macs, parameters, synflow)."
+            "training-free score (capacity, macs, parameters, synflow, zen)."
         ),
     ] = "short-training",
     out: Out = None,

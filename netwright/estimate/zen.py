@@ -22,14 +22,15 @@ def estimator(graph: Graph, images: int = 16, repeats: int = 1, seed: int = 0) -
 
     Weights of convolutions and linear layers, x and e are standard normal; E is over `images` inputs, the distance a
     sum over features; f is what comes before the last pooling over places. Batch norm by the batch's own statistics.
-    Raises UserError for a graph of more than one input, or without a value that has places (of rank 3 or more).
+    Raises UserError for a graph of more inputs than one of floats, or without a value that has places (rank 3 or
+    more).
     """
     import torch
 
     from netwright.graph.torch import evaluate, to_torch
 
-    if len(graph.inputs) != 1:
-        raise UserError("zen needs a graph of one input")
+    if len(graph.inputs) != 1 or not graph.inputs[0].dtype.startswith("float"):
+        raise UserError("zen needs a graph of one input, of floats")
     features = last_features(graph)
     module = to_torch(graph, seed)
     draw = torch.Generator().manual_seed(seed)

@@ -20,7 +20,8 @@ def page(found: Mapping[str, Any]) -> str:
     accuracy = 100 * np.array(found["accuracy"])
     names = [row["recipe"] for row in found["rows"]]
     shares = ", ".join(f"{text(name)} {100 * share:.0f} %" for name, share in found["shares_of_variance"].items())
-    ranks = f"Spearman {found['rank_correlation_between_seeds']:.2f}"
+    between = found["rank_correlation_between_seeds"]
+    ranks = "-" if between is None else f"Spearman {between:.2f}"
     about = (
         f"{len(found['architectures'])} random architectures of {text(found['space'])} on {text(found['task'])}, "
         f"{accuracy.shape[2]} trainings of each under each recipe; accuracy on validation data. Of the variance: "

@@ -30,7 +30,6 @@ class Controller(Strategy):
         if len(self.goals) != 1:
             raise ValueError(f"{self.name} searches for one objective, not {len(self.goals)}")
         self.decay = decay
-        self.values: dict[str, list[Any]] = {}
         self.baseline: float | None = None
         self._worst: float | None = None
 
@@ -100,6 +99,7 @@ class Logits(Controller):
         super().__init__(*arguments, **settings)
         self.learning_rate, self.entropy = learning_rate, entropy
         self.logits: dict[str, np.ndarray] = {}
+        self.values: dict[str, list[Any]] = {}  # of each address, in the order of its logits
         self._moments: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self._steps = 0
 

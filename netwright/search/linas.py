@@ -56,8 +56,9 @@ class LINAS(Strategy):
         self.encode: Callable[[Any], Any] = encode or self.space.encode
         if reference is not None and not len(reference) == len(self.goals) == 2:
             raise ValueError("a reference is two values, for two objectives")
-        signed = [goal.cost(value) for goal, value in zip(self.goals, reference or (), strict=False)]
-        self._reference = np.array(signed) if signed else None
+        self._reference: np.ndarray | None = None
+        if reference is not None:
+            self._reference = np.array([goal.cost(value) for goal, value in zip(self.goals, reference, strict=True)])
         self.everything = list(everything) if everything is not None else None
         self._codes = codes
         if self.everything is not None and codes is None:
@@ -72,9 +73,9 @@ class LINAS(Strategy):
         if rounds < 0:
             return self.space.sample(rng)
         if rounds != self._planned:
-            known = self._measured[: self.first + rounds * self.batch]
+            known, begun = self._measured[: self.first + rounds * self.batch], rng.bit_generator.state
             self._plan, self._planned = self._round(known, self.generator(rounds, "round")), rounds
-            rng = self.generator(number, "drawn")
+            rng.bit_generator.state = begun  # one generator serves both: the trial's own draws are those of any replay
         for candidate in self._plan:
             if candidate not in self._seen and (self.accept is None or self.accept(candidate)):
                 return candidate
@@ -167,17 +168,20 @@ class LINAS(Strategy):
             near = inside[np.argsort(-gains, kind="stable")[: max(400, 4 * self.batch)]]
             if not len(near):
                 return best_places(costs, 2 * self.batch).tolist()
+        picked: list[int] = []
         low = np.concatenate([costs[near], known]).min(axis=0)
         high = known.max(axis=0) if self._reference is None else self._reference
         scale = np.where(high > low, high - low, 1.0)
         points, have = (costs[near] - low) / scale, (known - low) / scale
-        picked: list[int] = []
         free = np.ones(len(near), dtype=bool)
         for _ in range(min(2 * self.batch, len(near))):
             best = int(np.argmax(np.where(free, _gains(points, have, np.full(2, bound)), -1.0)))
             picked.append(int(near[best]))
             free[best] = False
             have = np.concatenate([have, points[best : best + 1]])
+        if len(picked) < 2 * self.batch:  # too few within the reference
+            rest = best_places(costs, min(4 * self.batch, len(costs))).tolist()
+            picked += [place for place in rest if place not in picked][: 2 * self.batch - len(picked)]
         return picked
 
 

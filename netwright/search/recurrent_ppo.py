@@ -60,14 +60,13 @@ class RecurrentPPO(Controller):
         if len(self._held) == self.batch:
             gains = np.array([gain for _, gain in self._held])
             made_all = [made for made, _ in self._held]
-            self._net.learn(made_all, gains / (gains.std() or 1.0), self.passes, self.clip, self.entropy)
+            if any(made_all):
+                self._net.learn(made_all, gains / (gains.std() or 1.0), self.passes, self.clip, self.entropy)
             self._held = []
 
     def _rows(self, address: str, values: list[Any]) -> list[int]:
         """The network's rows of an address's values."""
-        known = self.values.setdefault(address, [])
-        known.extend(value for value in values if value not in known)
-        return [self._net.row(address, known.index(value)) for value in values]
+        return [self._net.row(f"{address}={value!r}") for value in values]
 
 
 class _Net:
@@ -79,7 +78,7 @@ class _Net:
         except ImportError:
             raise MissingExtra("the recurrent controller (torch)", "train") from None
         self.torch, self.hidden, self.seed, self.rate = torch, hidden, seed, rate
-        self._places: dict[tuple[str, int], int] = {}
+        self._places: dict[str, int] = {}
         sizes = {"read": hidden, "rate": hidden, "offset": 1}
         self.tables = {name: torch.zeros(0, width) for name, width in sizes.items()}
         self.gates = {name: self._drawn(name, (4 * hidden, width)) for name, width in
@@ -93,15 +92,13 @@ class _Net:
         generator = self.torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
         return SPREAD * (2 * self.torch.rand(shape, generator=generator) - 1)
 
-    def row(self, address: str, place: int) -> int:
-        """The row of a value, made where it is new."""
-        key = address, place
-        if key not in self._places:
-            self._places[key] = len(self._places)
+    def row(self, decision: str) -> int:
+        """The row of an address's value, made where it is new; its weights follow from its name, not from when."""
+        if decision not in self._places:
+            self._places[decision] = len(self._places)
             for name, table in self.tables.items():
-                new = self._drawn(f"{name}/{address}/{place}", (1, table.shape[1]))
-                self.tables[name] = self.torch.cat([table, new])
-        return self._places[key]
+                self.tables[name] = self.torch.cat([table, self._drawn(f"{name}/{decision}", (1, table.shape[1]))])
+        return self._places[decision]
 
     def stepper(self) -> _Stepper:
         """One candidate's way."""

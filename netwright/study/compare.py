@@ -116,7 +116,7 @@ class Comparison:
         """`seconds` and `regret_by_seconds` of an entry's curve; nothing where no seconds are recorded."""
         alike = [e for e in self.entries if (e.benchmark, e.budget) == (entry.benchmark, entry.budget)]
         longest = max(curve.seconds[-1] for e in alike for curve in e.curves)
-        if longest <= 0:
+        if longest <= 0 or not entry.benchmark.signal(self.signal).cost:
             return {}
         at = np.linspace(0, longest, POINTS)
         regret = [float(v) if np.isfinite(v) else None for v in by_seconds(entry, self.signal, at)]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from netwright.errors import UserError
 from netwright.search import Trial
 from netwright.spaces import Candidate, Space
 from netwright.tasks import Task
-from netwright.train import Recipe, default_recipe
+from netwright.train import default_recipe
 from netwright.train.recipe import Augment
 
 from . import statistics
@@ -28,24 +28,24 @@ Tell = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Rung:
-    """A recipe under its name, and how many times the usual short training it runs."""
+    """What of the recipe is switched off, by field, and how many times the usual short training it runs."""
 
     name: str
-    recipe: Recipe
+    off: dict[str, Any]
     fidelity: float = 1.0
 
 
-def ladder(recipe: Recipe) -> list[Rung]:
-    """The recipe taken apart: from bare optimisation to all of it, each rung with one trick more, then longer."""
-    bare = replace(recipe, schedule="constant", warmup=0.0, decay=0.0, smoothing=0.0, ema=0.0, augment=Augment())
-    scheduled = replace(bare, schedule=recipe.schedule, warmup=recipe.warmup)
-    regular = replace(scheduled, decay=recipe.decay, smoothing=recipe.smoothing)
-    averaged = replace(regular, ema=recipe.ema)
-    return [
-        Rung("bare", bare), Rung("+ schedule", scheduled), Rung("+ decay, smoothing", regular),
-        Rung("+ averaged weights", averaged), Rung("+ augmentation", recipe),
-        Rung(f"+ {LONGER:g} x longer", recipe, LONGER),
-    ]  # fmt: skip
+TRICKS: dict[str, dict[str, Any]] = {
+    "schedule": {"schedule": "constant", "warmup": 0.0}, "decay, smoothing": {"decay": 0.0, "smoothing": 0.0},
+    "averaged weights": {"ema": 0.0}, "augmentation": {"augment": Augment()},
+}  # name -> the fields that make it, as they are without it
+
+
+def ladder() -> list[Rung]:
+    """A recipe taken apart: from bare optimisation to all of it, each rung with one trick more, then longer."""
+    names = ["bare", *(f"+ {trick}" for trick in TRICKS)]
+    without = [dict(pair for off in list(TRICKS.values())[at:] for pair in off.items()) for at in range(len(names))]
+    return [*map(Rung, names, without), Rung(f"+ {LONGER:g} x longer", {}, LONGER)]
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ class Contributions:
         whole = sum(squares.values())
         return {name: float(part / whole) if whole else 0.0 for name, part in squares.items()}
 
-    def between_seeds(self) -> float:
-        """The mean rank correlation (Spearman) of the architectures between two seeds of one recipe."""
+    def between_seeds(self) -> float | None:
+        """The mean rank correlation (Spearman) of the architectures between two seeds of one recipe; None where all
+        are alike."""
         return _mean([_rank(one[:, i], one[:, j]) for one in self.accuracy
                       for i in range(one.shape[1]) for j in range(i)])
 
@@ -116,11 +117,11 @@ def contributions(task: Task, device: Device, *, space: str = "auto", architectu
         raise UserError("contributions take at least 3 architectures and 2 seeds: a spread needs them")
     found = space_for(task, space)
     whole = default_recipe(task.kind, task.x.shape, len(task.train.y)).changed(recipe or {})
-    rungs = ladder(whole)
+    rungs = ladder()
     drawn = _drawn(found, Evaluator(found, task, device, whole, seed), architectures, seed)
     accuracy = np.zeros((len(rungs), architectures, seeds))
     for at, rung in enumerate(rungs):
-        evaluator = Evaluator(found, task, device, rung.recipe, seed)
+        evaluator = Evaluator(found, task, device, whole, seed, off=rung.off)
         for place, candidate in enumerate(drawn):
             for run in range(seeds):
                 done = (at * architectures + place) * seeds + run
@@ -150,6 +151,6 @@ def _rank(one: np.ndarray, two: np.ndarray) -> float | None:
     return float(spearmanr(one, two).statistic)
 
 
-def _mean(values: list[float | None]) -> float:
+def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else float("nan")
+    return float(np.mean(known)) if known else None

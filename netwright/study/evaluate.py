@@ -40,6 +40,7 @@ class Evaluator:
     options: dict[str, Any] = field(default_factory=dict)  # what every candidate is compiled with
     estimator: str = TRAINED  # short-training, supernet, or one of `netwright.estimate.scores()`
     supernet: Supernet | None = None  # whose weights candidates inherit
+    off: dict[str, Any] = field(default_factory=dict)  # recipe fields that are so, whatever a candidate brings
     most_instructions: float | None = None  # of one inference, so that running the test set ends in time
     _folds: list[Any] = field(default_factory=list)
     _inputs: dict[tuple[int, ...], list[Any]] = field(default_factory=dict)
@@ -154,7 +155,8 @@ class Evaluator:
                 graph, inherited=inherited, evaluate=evaluate, calibration=x[:CALIBRATION], held=held
             )
             return {**metrics, **found}
-        recipe = short_recipe(self.recipe.changed(build.recipe), len(folds[0][0][1]), trial.fidelity or 1.0)
+        whole = self.recipe.changed(build.recipe).changed(self.off)
+        recipe = short_recipe(whole, len(folds[0][0][1]), trial.fidelity or 1.0)
         metrics.update(
             estimator("short-training")(
                 graph, train=train, evaluate=evaluate, recipe=recipe, folds=folds, seed=self.seed + trial.number

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from netwright.search import Objective
 from netwright.spaces import Candidate, Choice, Space
 from netwright.spaces.zoo.text_templates import PARTS, usual
 from netwright.study.simulate import simulate
+from netwright.study.trainings import Trainings, searched
 from netwright.tasks import Task
 
 from . import Claim, Measured, System
@@ -90,62 +89,24 @@ def news(data: Path | None) -> Task:
     return tasks.from_texts("ag-news", train, test, tasks.Words(VOCABULARY, LENGTH))
 
 
-@dataclass
-class Trainings:
-    """Short trainings of templates, each candidate once: on four fifths of the training texts, judged on the rest."""
-
-    task: Task
-    seed: int
-    known: dict[Candidate, dict[str, float]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        assert self.task.words is not None
-        self.space = spaces.get("text-templates", vocabulary=self.task.words.vocabulary)
-        self.parts = self.task.split_validation(0.2, seed=self.seed)
-
-    def __call__(self, candidate: Candidate) -> dict[str, float]:
-        """{"loss", "accuracy"} on validation texts."""
-        if candidate not in self.known:
-            self.known[candidate] = self._trained(candidate, *self.parts)
-        return self.known[candidate]
-
-    def best(self, candidates: Sequence[Candidate], objective: Objective = ACCURACY) -> Candidate:
-        """The best on validation texts, the first of equals."""
-        return min(candidates, key=lambda candidate: objective.cost(self(candidate)[objective.name]))
-
-    def test(self, candidate: Candidate) -> float:
-        """Test accuracy in %, after the same training on all training texts."""
-        return 100 * self._trained(candidate, self.task.train, self.task.test)["accuracy"]
-
-    def _trained(self, candidate: Candidate, fit: tasks.Split, held: tasks.Split) -> dict[str, float]:
-        from netwright.train import Recipe, evaluate, train
-
-        build = self.space.build(candidate, self.task.x, self.task.y)
-        recipe = Recipe().changed({**SHORT, **build.recipe})
-        return evaluate(train(build.graph, fit.x, fit.y, recipe, seed=self.seed).graph, held.x, held.y)
+def trainings(task: Task, seed: int) -> Trainings:
+    """Short trainings of templates on news."""
+    space = spaces.get("text-templates", vocabulary=VOCABULARY)
+    return Trainings(task, space, SHORT, seed)
 
 
-def searched(
-    trainings: Trainings, arm: str, trials: int = TRIALS, objective: Objective = ACCURACY
-) -> tuple[list[Candidate], dict[str, float]]:
-    """One search by validation accuracy that begins with the templates as they are: the best candidate after each
-    trial, and the mutation rates at its end."""
-    name, settings = ARMS[arm]
-    strategy = search.get(name)(trainings.space, [objective], seed=trainings.seed, initial=TEMPLATES, **settings)
-    best: list[Candidate] = []
-    for _ in range(trials):
-        trial = strategy.ask()[0]
-        strategy.tell(trial, trainings(trial.candidate))
-        best.append(trainings.best([*best[-1:], trial.candidate], objective))
-    return best, getattr(strategy, "rates", {})
+def search_of(found: Trainings, arm: str, trials: int = TRIALS,
+              objective: Objective = ACCURACY) -> tuple[list[Candidate], dict[str, float]]:
+    """One arm's search, which begins with the templates as they are; as `study.trainings.searched`."""
+    strategy, settings = ARMS[arm]
+    return searched(found, strategy, trials, objective, initial=TEMPLATES, **settings)
 
 
 def templates(data: Path | None, seed: int) -> Measured:
     """Points of test accuracy that a search of 40 trials gains over the best of the seven templates as they are."""
-    trainings = Trainings(news(data), seed)
-    best, _ = searched(trainings, "learned")
-    plain = trainings.best(TEMPLATES)
-    found, before = trainings.test(best[-1]), trainings.test(plain)
+    trained = trainings(news(data), seed)
+    best, _ = search_of(trained, "learned")
+    found, before = trained.test(best[-1]), trained.test(trained.best(TEMPLATES, ACCURACY))
     return Measured(found - before, found - before >= 1, f"test {found:.1f} % and {before:.1f} %, {TRIALS} trials, one "
                                                          "seed; trainings of seconds")
 

@@ -100,9 +100,11 @@ system = System(
         Claim("hidden covariance against the loss", "0.524", "NAS-Bench-NLP, Penn Treebank, first layer", "Spearman",
               covariance),
         Claim("head confidence against GLUE", "0.478", "500 FlexiBERT architectures", "Kendall", confidence),
-        Claim("number of parameters", "500", "500 recorded encoders, as scored", "encoders equal", parameters),
+        Claim("number of parameters", "no such figure", "500 recorded encoders, built as they were scored",
+              "encoders equal", parameters),
         Claim("head confidence predicts by size", "normalised scores do not predict",
               "against GLUE, hidden size and layers fixed", "Kendall", buckets),
-        Claim("our head confidence against the recorded", "1", "the same ranking", "Spearman", own_confidence),
+        Claim("our head confidence against the recorded", "no such figure",
+              "recorded on 128 x 512 tokens of OpenWebText, ours on 4 x 64 random ones", "Spearman", own_confidence),
     ),
 )

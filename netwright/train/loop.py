@@ -74,7 +74,7 @@ def train(
     device = device or best_device()
     module = _placed(to_torch(graph, seed), device)
     rng = torch.Generator().manual_seed(seed)
-    inputs, labels = _given(graph, x).to(device), torch.from_numpy(y).to(device)
+    inputs, labels = given(graph, x).to(device), torch.from_numpy(y).to(device)
     batch = min(recipe.batch, len(x))
     steps_per_epoch = max(1, len(x) // batch)
     total = max(1, round(recipe.epochs * steps_per_epoch))
@@ -180,7 +180,7 @@ class _Average:
         torch._foreach_lerp_(self._to, self._from, 1 - decay)
 
 
-def _given(graph: Graph, x: np.ndarray) -> torch.Tensor:
+def given(graph: Graph, x: np.ndarray) -> torch.Tensor:
     """Samples in the type of the graph's input."""
     return torch.from_numpy(np.ascontiguousarray(x, graph.inputs[0].dtype))
 
@@ -188,7 +188,7 @@ def _given(graph: Graph, x: np.ndarray) -> torch.Tensor:
 @torch.no_grad()
 def _logits(module: TorchGraph, x: np.ndarray, device: torch.device, batch: int = 1024) -> torch.Tensor:
     module.eval()
-    blocks = (_given(module.graph, x[i : i + batch]) for i in range(0, len(x), batch))
+    blocks = (given(module.graph, x[i : i + batch]) for i in range(0, len(x), batch))
     parts = [module(channels_last(block.to(device))).float().cpu() for block in blocks]
     return torch.cat(parts)
 

@@ -30,7 +30,7 @@ from netwright.graph.torch import to_torch
 from netwright.graph.torch.module import evaluate, from_numpy
 
 from .augment import augmented
-from .loop import autocast, channels_last, optimiser, scheduled
+from .loop import autocast, channels_last, given, optimiser, scheduled
 from .recipe import Recipe
 
 LARGEST_ALONE = 0.2  # of the training, before others take part
@@ -104,7 +104,7 @@ class Supernet:
             tensors[name] = channels_last(from_numpy(self.store[name])).requires_grad_(name in trainable)
         steps = optimiser([tensors[name] for name in sorted(trainable)], recipe)
         rng, draw = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-        inputs, labels = torch.from_numpy(np.ascontiguousarray(x, np.float32)), torch.from_numpy(y)
+        inputs, labels = given(pool[0], x), torch.from_numpy(y)
         views = [self.view(graph) for graph in sorted(pool, key=lambda g: -g.macs)]
         low_precision = autocast(recipe, inputs.device)
         batch = min(recipe.batch, len(x))
@@ -159,7 +159,7 @@ class Supernet:
         view = self.view(graph)
         own = graph.with_store(Store({p.tensor: np.array(view.store.read(p)) for p in view.params}))
         module = to_torch(replace(own, nodes=tuple(_measuring(node) for node in own.nodes))).train()
-        module(channels_last(torch.from_numpy(np.ascontiguousarray(x, np.float32))))
+        module(channels_last(given(graph, x)))
         return graph.with_store(module.to_store())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -9,7 +11,7 @@ from scipy.stats import spearmanr
 from netwright import spaces
 from netwright.estimate import predictors
 from netwright.graph import Graph, Type
-from netwright.graph.codes import Counts, tables
+from netwright.graph.codes import Counts, Tables
 
 SPACE = spaces.get("nb201", channels=4, cells=1)
 
@@ -40,7 +42,7 @@ def test_equal_networks_have_equal_counts_and_others_do_not() -> None:
 
 def test_tables_say_which_node_reads_which() -> None:
     graphs = drawn(5)
-    found = tables(graphs)
+    found = Tables(graphs)(graphs)
     most = max(len(graph.nodes) for graph in graphs)
     assert found.shape[1] == most and found.dtype == np.float32
     for rows, graph in zip(found, graphs, strict=True):
@@ -53,7 +55,7 @@ def test_tables_say_which_node_reads_which() -> None:
 @pytest.mark.parametrize("kind", ["gaussian-process", "graph-network"])
 def test_predictors_learn_from_graphs(kind: str) -> None:
     graphs = drawn(160)
-    codes = tables(graphs) if kind == "graph-network" else Counts(graphs)(graphs)
+    codes = Tables(graphs)(graphs) if kind == "graph-network" else Counts(graphs)(graphs)
     depth = np.array([np.log(graph.macs) for graph in graphs])
     model = predictors.get(kind)(seed=0)
     with pytest.raises(ValueError, match="fit comes before"):
@@ -66,3 +68,33 @@ def test_predictors_learn_from_graphs(kind: str) -> None:
         assert (again.predict(codes[100:]) == model.predict(codes[100:])).all()
         with pytest.raises(ValueError, match="tables of nodes"):
             model.fit(np.zeros((4, 3)), np.zeros(4))
+        with pytest.raises(ValueError, match="make both by one Tables"):
+            model.predict(codes[:, :-1])
+
+
+def test_what_was_not_learned_is_not_counted() -> None:
+    graphs = drawn(30)
+    counts, few = Counts(graphs[:2]), Tables(graphs[:2])
+    assert counts(graphs[2:]).shape == (28, counts(graphs[:2]).shape[1])
+    largest = max(graphs, key=lambda graph: len(graph.nodes))
+    assert len(largest.nodes) > few.nodes
+    with pytest.raises(ValueError, match="more than these tables"):
+        few([largest])
+
+
+def test_a_search_may_predict_from_graphs() -> None:
+    from netwright import search
+    from netwright.search import Objective
+
+    def graph(candidate: Any) -> Graph:
+        return SPACE.build(candidate, Type((1, 3, 8, 8)), Type((1, 10))).graph
+
+    counts = Counts(drawn(60))
+    run = search.get("linas")(SPACE, [Objective("macs")], seed=0, first=8, batch=4, inner=60,
+                              encode=lambda candidate: counts([graph(candidate)])[0])
+    values = []
+    for _ in range(20):
+        trial = run.ask()[0]
+        values.append(graph(trial.candidate).macs)
+        run.tell(trial, {"macs": values[-1]})
+    assert np.mean(values[8:]) < np.mean(values[:8])

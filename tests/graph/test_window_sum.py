@@ -12,7 +12,8 @@ from netwright.graph.ops.window_sum import window_sum
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 4, 5), (70, 16, 32, 32), (3, 2, 2, 9)])
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 3), (1, 7)])
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
-def test_it_is_a_pooling_that_counts_padding(shape: tuple[int, ...], kernel: tuple[int, int], form: torch.memory_format) -> None:
+def test_it_is_a_pooling_that_counts_padding(
+    shape: tuple[int, ...], kernel: tuple[int, int], form: torch.memory_format) -> None:
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x = x.contiguous(memory_format=form).requires_grad_()
     halves = tuple(size // 2 for size in kernel)

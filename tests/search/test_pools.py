@@ -13,6 +13,7 @@ from netwright import search
 from netwright.errors import Refused, UserError
 from netwright.search import Objective, Pool, replay
 from netwright.search.vectorised import evolve
+from netwright.spaces import Choice, Int, OneOf, Space
 
 GOAL = (Objective("ones", "max"),)
 
@@ -111,7 +112,7 @@ def test_a_recurrent_policys_steps_and_batches_agree() -> None:
 
     strategy: Any = search.get("recurrent-ppo")(ONES, GOAL)
     net = strategy._net
-    made = [([net.row(f"bits/{at}", value) for value in (0, 1)], at % 2) for at in range(5)]
+    made = [([net.row(f"bits/{at}={value}") for value in (0, 1)], at % 2) for at in range(5)]
     step, expected = net.stepper(), 0.0
     for rows, place in made:
         expected += float(np.log(step.shares(rows)[place]))
@@ -119,6 +120,38 @@ def test_a_recurrent_policys_steps_and_batches_agree() -> None:
     logs, spread = net.logs(_padded([made, made[:3]]))
     assert float(logs[0]) == pytest.approx(expected, abs=1e-5)
     assert 0 < float(spread[1]) < float(spread[0]) <= 5 * np.log(2) + 1e-5
+
+
+def test_a_recurrent_policy_is_rebuilt_by_its_log_whatever_was_drawn_and_rejected() -> None:
+    space = Space("narrowing", {f"{at}": OneOf({"a": {"x": Choice((1, 2, 3))}, "b": {"x": Choice((3, 4))}})
+                                for at in range(4)})
+
+    def judged(candidate: Any) -> dict[str, float]:
+        return {"ones": float(sum(value for value in candidate.values() if isinstance(value, int)))}
+
+    def strategy(seen: list[int]) -> search.Strategy:
+        def accept(candidate: Any) -> bool:
+            seen.append(1)
+            return len(seen) % 3 == 0
+
+        return search.get("recurrent-ppo")(space, GOAL, batch=5, accept=accept)
+
+    undisturbed, restored = strategy([]), strategy([])
+    log: list[tuple[Any, ...]] = []
+    for _ in range(23):
+        trial = undisturbed.ask()[0]
+        metrics = judged(trial.candidate)
+        undisturbed.tell(trial, metrics)
+        log += [("ask", trial), ("tell", trial, metrics, "ok")]
+    replay(restored, log)
+    weights = [strategy._net.tables["rate"][strategy._net.row("0='a'")] for strategy in (undisturbed, restored)]  # type: ignore[attr-defined]
+    assert np.allclose(*(weight.numpy() for weight in weights), atol=1e-6)
+
+
+def test_a_recurrent_policy_of_nothing_but_numbers_draws_them() -> None:
+    strategy = search.get("recurrent-ppo")(Space("numbers", {"n": Int(1, 9)}), GOAL, batch=3)
+    trials = drive(strategy, lambda candidate: {"ones": float(candidate["n"])}, 8)
+    assert len(trials) == 8
 
 
 def test_the_gradient_of_a_policy_is_that_of_its_logarithm() -> None:

@@ -53,6 +53,16 @@ def test_a_replayed_log_goes_on_exactly_as_the_undisturbed_search(
     assert drive(restored, mixed, 12) == drive(undisturbed, mixed, 12)
 
 
+def test_a_log_of_linas_goes_on_exactly_where_hardly_anything_is_within_the_reference() -> None:
+    for told in (11, 13, 14):
+        undisturbed, restored = (made("linas", reference=(0.2, 3.0)) for _ in range(2))
+        log = drive_out_of_order(undisturbed, mixed, told)
+        replay(restored, log)
+        assert drive(restored, mixed, 9) == drive(undisturbed, mixed, 9)
+    with pytest.raises(ValueError, match="two values, for two objectives"):
+        made("linas", reference=(1.0,))
+
+
 @every
 def test_rejected_proposals_are_redrawn(name: str) -> None:
     trials = drive(made(name, accept=lambda candidate: candidate["op"] == "conv"), mixed, 25)

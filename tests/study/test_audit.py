@@ -73,8 +73,20 @@ def test_comparisons_are_audited_as_they_are_printed(shared_data: Any) -> None:
     assert "few-seeds" in rules and not rules & {"no-baseline", "no-budget", "other-budget", "selected-on-test"}
 
 
-@pytest.mark.parametrize("given", [{}, {"claims": []}, {"method": {"values": []}}, {"method": {"values": ["a"]}},
-                                   {"method": {"values": [1.0]}, "baseline": {"values": 3}}])
+def test_rounding_is_no_fault_and_a_baseline_needs_runs_too() -> None:
+    given = claim()
+    given["method"]["reported"] = round(float(np.mean(given["method"]["values"])), 2)
+    given["method"]["selected_by"] = "the latest validation"
+    assert audit(given) == []
+    given["baseline"]["values"] = given["baseline"]["values"][:1]
+    assert {finding.rule for finding in audit(given)} == {"few-seeds"}
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"claims": []}, {"claims": [1]}, {"claims": "abc"}, {"method": {"values": []}}, {"method": {"values": ["a"]}},
+    {"method": {"values": [float("nan")] * 5}}, {"method": {"values": [1.0]}, "baseline": {"values": 3}},
+    {"method": {"values": [1.0], "reported": "94.2 %"}}, {"method": {"values": [1.0], "recipe": "50 epochs"}},
+])
 def test_what_is_no_claim_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         audit(given)

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from data import write_npz
 
-from netwright import devices, tasks
+from netwright import devices, spaces, tasks
 from netwright.cli.app import _register, app
 from netwright.errors import UserError
+from netwright.search import Trial
 from netwright.spaces import Candidate
 from netwright.study.contributions import Contributions, Rung, contributions, ladder
 from netwright.train import default_recipe
 
 
 def made(accuracy: np.ndarray) -> Contributions:
-    recipe = default_recipe("image", (1, 1, 8, 8), 100)
-    rungs = [Rung(str(at), recipe) for at in range(len(accuracy))]
+    rungs = [Rung(str(at), {}) for at in range(len(accuracy))]
     return Contributions("space", "task", rungs, [Candidate({"a": at}) for at in range(accuracy.shape[1])], accuracy)
 
 
@@ -41,11 +41,33 @@ def test_variance_goes_to_where_it_was_put() -> None:
 
 def test_a_ladder_begins_bare_and_ends_longer() -> None:
     whole = default_recipe("image", (1, 3, 32, 32), 50_000)
-    rungs = ladder(whole)
-    bare = rungs[0].recipe
+    rungs = ladder()
+    bare = whole.changed(rungs[0].off)
     assert (bare.smoothing, bare.ema, bare.decay, bare.schedule) == (0, 0, 0, "constant") and not bare.augment.flip
-    assert rungs[-1].recipe == whole and rungs[-1].fidelity > 1 and rungs[-2].recipe == whole
-    assert len({repr(rung) for rung in rungs}) == len(rungs)
+    assert whole.changed(rungs[-1].off) == whole and rungs[-1].fidelity > 1 and rungs[-2].off == {}
+    assert [len(rung.off) for rung in rungs] == [6, 4, 2, 1, 0, 0]
+
+
+def test_what_a_space_brings_does_not_come_back_into_a_bare_recipe(tmp_path: Path) -> None:
+    from netwright.study.evaluate import Evaluator
+    from netwright.train import loop
+
+    task = tasks.load(str(write_npz(tmp_path / "task.npz")), seed=0)
+    space = spaces.get("vit")
+    candidate = space.sample(np.random.default_rng(0))
+    assert space.build(candidate, task.x, task.y).recipe["decay"] > 0
+    whole, device = default_recipe("image", (1, 1, 8, 8), 100), devices.get("host")
+    seen = []
+
+    def stop(graph: object, x: object, y: object, recipe: object, **settings: object) -> None:
+        seen.append(recipe)
+        raise FloatingPointError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("netwright.train.train", stop)
+        with pytest.raises(FloatingPointError):
+            Evaluator(space, task, device, whole, off=ladder()[0].off)(Trial(0, candidate))
+    assert loop.train is not stop and seen[0].decay == 0 and seen[0].schedule == "constant"
 
 
 def test_real_trainings_are_taken_apart_and_drawn(tmp_path: Path) -> None:

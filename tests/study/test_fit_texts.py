@@ -21,6 +21,23 @@ def news(tmp_path: Path) -> Path:
     return tmp_path / "news.csv"
 
 
+def test_other_spaces_of_words_take_texts_too(news: Path) -> None:
+    from netwright import tasks
+    from netwright.compress import observe
+    from netwright.compress.quantise import prepared
+    from netwright.study.defaults import space_for
+
+    task = tasks.load(str(news), label="class")
+    assert task.words is not None
+    build = space_for(task, "flexibert")
+    made = build.build(build.sample(np.random.default_rng(0)), task.x, task.y).graph
+    assert made.inputs[0].dtype == "int32" == task.x.dtype
+    words = next(param for param in made.params if param.value.shape[0] == task.words.vocabulary)
+    graph = made.with_store(made.store.initialise(made, 0))
+    assert words.value.shape == (task.words.vocabulary, 128)
+    assert observe(prepared(graph), task.train.x[:3])
+
+
 def test_texts_become_a_program_whose_bytes_agree_everywhere(news: Path) -> None:
     study = netwright.fit(str(news), "host", label="class", space="text-templates", strategy="adaptive-mutation",
                           evaluations=4, recipe={"epochs": 10.0, "batch": 16}, out=news.parent / "out", seed=1)  # fmt: skip

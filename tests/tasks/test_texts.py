@@ -82,7 +82,9 @@ def test_groups_of_texts_stay_together(tmp_path: Path) -> None:
     ("text,class\n,a\n,b\n", {"label": "class"}, ("row 2, column 'text'", "missing")),
     ("text,class\none,a\ntwo,a\n", {"label": "class"}, ("only one class",)),
     ("text,class\none,a\ntwo,b\ntwo,b\n", {"label": "class"}, ("only one sample",)),
-    ("id,text,class\n1,one,a\n2,two,b\n", {"label": "class"}, ("row 2, column 'text': 'one' is not a number", "only columns of text")),
+    ("id,text,class\n1,one,a\n2,two,b\n", {"label": "class"}, ("row 2, column 'text': 'one' is not a number", "only text columns")),
+    ("x;y;class\n3,5;2,7;a\n4,5;1,7;b\n", {"label": "class"}, ("'3,5' is not a number", "a point for decimals")),
+    ("x,y,class\n12 %,-inf,a\n4 %,1,b\n", {"label": "class"}, ("'12 %' is not a number",)),
     (f"text,class\n{'long ' * 20000},a\n", {"label": "class"}, ("not a readable .csv",)),
 ])
 def test_bad_texts_are_refused_in_one_line(tmp_path: Path, text: str, options: dict, words: tuple[str, ...]) -> None:
@@ -109,7 +111,7 @@ def test_the_command_line_refuses_with_status_2(tmp_path: Path) -> None:
     csv(tmp_path / "empty.csv", "text,class\n,a\n,b\n")
     csv(tmp_path / "news.csv", NEWS)
     for arguments, words in ((("empty.csv", "--label", "class"), "the value is missing"),
-                             (("news.csv", "--label", "class", "--space", "mlp"), "choose --space text-templates")):
+                             (("news.csv", "--label", "class", "--space", "mlp"), "choose --space flexibert or")):
         command = [sys.executable, "-m", "netwright", "fit", *arguments, "--device", "host"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 2 and words in done.stderr and len(done.stderr.strip().splitlines()) == 1

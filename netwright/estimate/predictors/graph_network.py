@@ -1,4 +1,4 @@
-"""A small graph network on `netwright.graph.codes.tables` (Dudziak et al. 2020, "BRP-NAS", has one as a predictor)."""
+"""A small graph network on `netwright.graph.codes.Tables` (Dudziak et al. 2020, "BRP-NAS", has one as a predictor)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class GraphNetwork:
         self.seed, self.layers, self.width, self.steps, self.rate = seed, layers, width, steps, rate
         self._net: Any = None
         self._scale = (0.0, 1.0)
+        self._shape: tuple[int, ...] = ()
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> None:
         """Learn from n graphs [n, N, F + N]; ValueError for rows of another shape."""
@@ -22,7 +23,7 @@ class GraphNetwork:
 
         if x.ndim != 3 or x.shape[2] <= x.shape[1]:
             raise ValueError(f"a graph network takes tables of nodes [n, N, F + N], not {list(x.shape)}")
-        self._scale = float(y.mean()), float(y.std()) or 1.0
+        self._shape, self._scale = x.shape[1:], (float(y.mean()), float(y.std()) or 1.0)
         wanted = torch.tensor((y - self._scale[0]) / self._scale[1], dtype=torch.float32)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -37,11 +38,13 @@ class GraphNetwork:
             schedule.step()
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """[n] values for n graphs; ValueError before `fit`."""
+        """[n] values for n graphs; ValueError before `fit`, and for tables of another shape than those."""
         import torch
 
         if self._net is None:
             raise ValueError("fit comes before predict")
+        if x.shape[1:] != self._shape:
+            raise ValueError(f"learned from tables {self._shape}, not {x.shape[1:]}: make both by one Tables")
         with torch.no_grad():
             parts = [self._net(torch.tensor(part, dtype=torch.float32))
                      for part in np.array_split(x, max(len(x) // 512, 1))]

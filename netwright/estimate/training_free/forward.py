@@ -33,7 +33,7 @@ class Forward:
         self.module = module.to(x.device).train()
         self.graph, self.codes, self.keep = graph, codes, activations
         if x.dim() == 4:
-            # channels last: on one core a 3x3 convolution of [64, 16, 32, 32] with its gradients takes 6 ms, not 18
+            # convolutions of few channels are several times as fast so
             x = x.contiguous(memory_format=torch.channels_last)
             self.module.to(memory_format=torch.channels_last)
         self.x = x.detach().clone().requires_grad_() if inputs else x

@@ -116,15 +116,15 @@ def as_scored(given: Recipe) -> Recipe:
 
 
 def network(given: Recipe, tokens: int = 128, classes: int | None = None, vocabulary: int = 30_522,
-            embedding: int = 128, positions: int = 512) -> Graph:
-    """token numbers int64 [1, T] -> hidden states [1, T, hidden], or with `classes` logits [1, classes].
+            embedding: int = 128, positions: int = 512, dtype: str = "int64") -> Graph:
+    """token numbers of that type [1, T] -> hidden states [1, T, hidden], or with `classes` logits [1, classes].
 
     Logits are made of the first token, as ELECTRA's are. UserError for more tokens than positions.
     """
     if not 1 <= tokens <= positions:
         raise UserError(f"{tokens} tokens: a network of {positions} positions takes 1 to {positions}")
     b = Builder("flexibert")
-    v = _embedded(b, b.input("tokens", Type((1, tokens), "int64")), vocabulary, embedding, positions)
+    v = _embedded(b, b.input("tokens", Type((1, tokens), dtype)), vocabulary, embedding, positions)
     if embedding != given.hidden:
         v = _linear(b, v, given.hidden, "embeddings_project")
     waves = _Waves(b)
@@ -278,8 +278,8 @@ def recipe(structure: Any) -> Recipe:
 
 
 def build(vocabulary: int, embedding: int, positions: int, structure: Any, x: Type, y: Type) -> Build:
-    """x: tokens int64 [1, T], y: logits [1, K] -> a classifier of token sequences."""
+    """x: token numbers [1, T], y: logits [1, K] -> a classifier of token sequences."""
     if len(x.shape) != 2 or not x.dtype.startswith("int") or len(y.shape) != 2:
-        raise ValueError(f'the space "flexibert" needs token numbers (int64 [1, T]) and logits [1, K], not {x}, {y}')
-    graph = network(recipe(structure), x.shape[1], y.shape[-1], vocabulary, embedding, positions)
+        raise ValueError(f'the space "flexibert" needs token numbers [1, T] and logits [1, K], not {x}, {y}')
+    graph = network(recipe(structure), x.shape[1], y.shape[-1], vocabulary, embedding, positions, x.dtype)
     return Build(graph, dict(RECIPE))

@@ -3,10 +3,11 @@
 The first row names the columns; they are separated by commas, semicolons, tabs or bars, whichever the first row has
 most. `label` is the class, `group` (if said) tells people or recordings apart, and every other column is a feature
 and must hold a number in every row. Among numbers, text columns are refused rather than turned into indicators, because
-whoever runs the network on a device would have to repeat that by hand. Where the first row holds no number beside label
-and group, the file is one of texts: the columns of a row, in the header's order with a space between, are one text,
-which becomes numbers of words (`netwright.tasks.words`). A first column without a name is taken for row numbers and
-left out. Blank rows are passed over. Row numbers in messages count the header as row 1, as a spreadsheet does.
+whoever runs the network on a device would have to repeat that by hand. Where the first row holds a word and no number
+beside label and group, the file is one of texts: the columns of a row, in the header's order with a space between, are
+one text, which becomes numbers of words (`netwright.tasks.words`). A first column without a name is taken for row
+numbers and left out. Blank rows are passed over. Row numbers in messages count the header as row 1, as a spreadsheet
+does.
 
 With `window` N, samples are float32 [channels, N]: N rows of one group in file order, the next one `stride` rows (N
 unless said) later, labelled by the majority (a tie goes to the label that the file has first). Rows that do not fill
@@ -21,6 +22,7 @@ import csv
 import difflib
 import gzip
 import math
+import re
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -39,6 +41,8 @@ from netwright.tasks.sources import Options, Reading, Samples
 _MEMORY_PER_BYTE = 8  # a feature costs at least two bytes of text and at most 8 + 4 of memory; labels are short strings
 _LONGEST_CELL = 1 << 16
 _MOST_SUGGESTED = 12  # columns that a message lists
+_WORD = re.compile(r"[^\W\d_]{2}")
+_ROW = 200  # bytes of memory that a row of texts takes beside its text
 _MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 
 
@@ -86,7 +90,7 @@ class CsvFile:
 def _table(path: Path, options: Options, like: _Table | None) -> _Table:
     """`like`: the training set, whose columns are read in their order; None for all but label and group."""
     try:
-        check_room(_MEMORY_PER_BYTE * _size(path), f"{show(path)}")
+        check_room(_needed(path), f"{show(path)}")
         with _opened(path) as lines:
             first = lines.readline()
             lines.seek(0)
@@ -107,15 +111,13 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _size(path: Path) -> int:
-    """Bytes of the text; what is packed is read through, as far as there is room for."""
-    if path.suffix.lower() != ".gz":
-        return path.stat().st_size
-    total = 0
-    with gzip.open(path, "rb") as packed:
-        while total <= limit_bytes() and (block := packed.read(1 << 20)):
-            total += len(block)
-    return total
+def _needed(path: Path) -> int:
+    """Bytes of memory that the rows take at most; the file is read through, as far as there is room for."""
+    needed = 0
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as lines:
+        while needed <= limit_bytes() and (block := lines.read(1 << 20)):
+            needed += _MEMORY_PER_BYTE * len(block) + _ROW * block.count(b"\n")
+    return needed
 
 
 def _parse(path: Path, reader: Iterator[list[str]], options: Options, like: _Table | None) -> _Table:
@@ -158,7 +160,10 @@ def _parse(path: Path, reader: Iterator[list[str]], options: Options, like: _Tab
 
 
 def _holds_text(cells: list[str]) -> bool:
-    return not any(_is_number(cell) for cell in cells) and any(cell.lower() not in _MISSING for cell in cells)
+    """A word, and no number: "3,5", "12 %" and "inf" are numbers that are written otherwise."""
+    words = (cell.lower() for cell in cells if not _is_number(cell) and cell.lower() not in _MISSING)
+    worded = any(_WORD.search(word) and word.lstrip("+-") not in ("inf", "infinity") for word in words)
+    return worded and not any(_is_number(cell) for cell in cells)
 
 
 def _text(where: str, cells: list[str], number: int) -> str:
@@ -217,7 +222,7 @@ def _refuse_row(where: str, header: list[str], cells: list[str], used: list[int]
         except ValueError:
             raise UserError(
                 f"{here}: {clean(cell, 40)!r} is not a number: remove the column, or write it as numbers "
-                "(0 or 1 for each possible value); to learn from texts, leave only columns of text"
+                "(a point for decimals; 0 or 1 for each possible value); to learn from texts, leave only text columns"
             ) from None
         if not math.isfinite(value):
             raise UserError(f"{here}: {clean(cell)} is not finite: mend it or remove the row")
