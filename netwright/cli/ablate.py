@@ -66,7 +66,7 @@ def command(
     printing.table(
         f"{found['task']}, {architectures} random architectures of {found['space']}, {seeds} seeds; "
         "validation accuracy, %",
-        ("recipe", "mean", "adds", "95 %", "between architectures", "between seeds", "rank with the last"),
+        ("recipe", "mean", "adds", "(95 %)", "± nets", "± seeds", "rank"),
         [
             (r["recipe"], f"{100 * r['mean']:.2f}",
              "" if r["gain"] is None else f"{100 * r['gain']:+.2f}",
@@ -77,6 +77,7 @@ def command(
         ],
         right=(1, 2, 3, 4, 5, 6),
     )  # fmt: skip
+    printing.out.print("±: deviation between architectures and between seeds; rank: Spearman with the last recipe's")
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found["shares_of_variance"].items())
     printing.out.print(f"of the variance: {shares}")
     ranks = found["rank_correlation_between_seeds"]

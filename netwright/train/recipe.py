@@ -89,7 +89,8 @@ def default_recipe(kind: str, shape: tuple[int, ...], samples: int) -> Recipe:
 
 
 def short_recipe(recipe: Recipe, samples: int, share: float = 1.0) -> Recipe:
-    """The same for a search: about 27,500 samples seen, the whole schedule run down, the average (if any) shortened."""
-    epochs = min(30.0, share * SHORT_SAMPLES / max(1, samples))
+    """The same for a search: `share` of about 27,500 samples (30 epochs at most), the whole schedule run down, the
+    average (if any) shortened."""
+    epochs = share * min(30.0, SHORT_SAMPLES / max(1, samples))
     average = (0.97 if epochs > 5 else 0.98) if recipe.ema else 0.0
     return replace(recipe, epochs=epochs, ema=average)
