@@ -78,7 +78,16 @@ def test_sequences_of_tensors_are_taken_apart_at_import() -> None:
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=lambda p: p.stem)
-def test_light_models_agree_with_onnx_runtime(path: Path) -> None:
+def test_light_models_agree_with_onnx_runtime(path: Path, tmp_path: Path) -> None:
+    """Without a softmax at the end: of these models' constant weights logits are alike and up to 1e10, and what it makes
+    of them is their last bit, in which matrix products of processors differ."""
+    model = onnx.load(path)
+    last = model.graph.node[-1]
+    if last.op_type == "Softmax":
+        del model.graph.node[-1], model.graph.output[:]
+        model.graph.output.append(onnx.helper.make_tensor_value_info(last.input[0], onnx.TensorProto.FLOAT, None))
+        path = tmp_path / path.name
+        onnx.save(model, path)
     graph = from_onnx(path)
     rng = np.random.default_rng(0)
     feeds = {v.name: rng.standard_normal(v.shape).astype(v.dtype) for v in graph.inputs}
