@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from .html import figure, short, table, text
+from .html import document, figure, short, table, text
 from .html import section as part
 from .svg import Chart, both, span
 
 _COLOURS = ("#2a6fb0", "#c25b12", "#3b8a3e", "#8a4fa3", "#b02a4c", "#5b6b7a", "#9a7d0a", "#0a8a8a")
 QUERIES = "queries (as shares of the longest search where it has over 200)"
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(found: Mapping[str, Any]) -> str:
     """One self-contained HTML document from `Comparison.to_json()`."""
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     groups = list(dict.fromkeys((curve["benchmark"], curve["budget"]) for curve in found["curves"]))
     body = "".join(_group(found, benchmark, budget) for benchmark, budget in groups)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="color-scheme" content="light dark"><title>Search strategies compared · netwright</title>\n'
-        f"<style>\n{style}</style></head>\n<body><main>\n<h1>Search strategies compared</h1>\n"
+    about = (
         f"<p>{found['seeds']} seeds each. Searches see {text(found['signal'])} only; tests are read once, of the "
         "candidate that a search returns. Random search draws by decision. p: one-sided Mann-Whitney test of being "
         "better than random search at the same budget, after Holm's correction; intervals are 95 %.</p>"
-        f"{body}{_correlations(found['correlations'])}</main></body></html>\n"
     )
+    return document("Search strategies compared", f"{about}{body}{_correlations(found['correlations'])}")
 
 
 def _group(found: Mapping[str, Any], benchmark: str, budget: str) -> str:

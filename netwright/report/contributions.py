@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .comparison import POLICY
-from .html import figure, table, text
+from .html import document, figure, table, text
 from .html import section as part
 from .svg import Chart, both, span
 
 
 def page(found: Mapping[str, Any]) -> str:
     """One self-contained HTML document from `Contributions.to_json()`."""
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     accuracy = 100 * np.array(found["accuracy"])
     names = [row["recipe"] for row in found["rows"]]
     shares = ", ".join(f"{text(name)} {100 * share:.0f} %" for name, share in found["shares_of_variance"].items())
@@ -27,19 +24,10 @@ def page(found: Mapping[str, Any]) -> str:
         f"{accuracy.shape[2]} trainings of each under each recipe; accuracy on validation data. Of the variance: "
         f"{shares}. Two seeds rank the architectures alike to {ranks}."
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="color-scheme" content="light dark"><title>Recipe, architecture, seed · netwright</title>\n'
-        f"<style>\n{style}</style></head>\n<body><main>\n<h1>Recipe, architecture, seed</h1>\n"
-        f"<p>{about}</p>"
-        + part("Accuracy under a growing recipe",
-               figure(both(lambda width: _chart(accuracy, names, width)),
-                      "A line is an architecture (mean of its seeds), a dot a training; the thick line is the mean.")
-               + figure(_table(found["rows"])))
-        + "</main></body></html>\n"
-    )
+    chart = figure(both(lambda width: _chart(accuracy, names, width)),
+                   "A line is an architecture (mean of its seeds), a dot a training; the thick line is the mean.")
+    return document("Recipe, architecture, seed",
+                    f"<p>{about}</p>" + part("Accuracy under a growing recipe", chart + figure(_table(found["rows"]))))
 
 
 def _chart(accuracy: np.ndarray, names: list[str], width: float) -> Chart:

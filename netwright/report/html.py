@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 MODELLED = '<span class="tag">modelled</span>'
 MEASURED = '<span class="tag measured">measured</span>'
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def document(title: str, body: str) -> str:
+    """A self-contained page without scripts: its heading and what follows, HTML already."""
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="color-scheme" content="light dark"><title>{title} · netwright</title>\n'
+        f"<style>\n{style}</style></head>\n<body><main>\n<h1>{title}</h1>\n{body}</main></body></html>\n"
+    )
 
 
 def text(value: Any) -> str:

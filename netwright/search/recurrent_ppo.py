@@ -81,12 +81,13 @@ class _Net:
         self._places: dict[str, int] = {}
         sizes = {"read": hidden, "rate": hidden, "offset": 1}
         self.tables = {name: torch.zeros(0, width) for name, width in sizes.items()}
-        self.gates = {name: self._drawn(name, (4 * hidden, width)) for name, width in
-                      (("input", hidden), ("state", hidden), ("bias", 1))}
+        self.cell = torch.nn.utils.skip_init(torch.nn.LSTMCell, hidden, hidden).requires_grad_(False)
+        for name, weight in self.cell.named_parameters():
+            weight.data = self._drawn(name, tuple(weight.shape))
         self._moments: dict[str, tuple[Any, Any]] = {}
         self._steps = 0
 
-    def _drawn(self, name: str, shape: tuple[int, int]) -> Any:
+    def _drawn(self, name: str, shape: tuple[int, ...]) -> Any:
         """Weights that follow from the seed and their name alone."""
         digest = blake2b(f"{self.seed}/{name}".encode(), digest_size=8).digest()
         generator = self.torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
@@ -104,19 +105,12 @@ class _Net:
         """One candidate's way."""
         return _Stepper(self)
 
-    def step(self, read: Any, h: Any, c: Any) -> tuple[Any, Any]:
-        """(h, c) [n, hidden] after reading [n, hidden]."""
-        gates = read @ self.gates["input"].T + h @ self.gates["state"].T + self.gates["bias"].T
-        admit, forget, give, new = gates.chunk(4, 1)
-        c = forget.sigmoid() * c + admit.sigmoid() * new.tanh()
-        return give.sigmoid() * c.tanh(), c
-
     def learn(self, made: list[list[tuple[list[int], int]]], gains: np.ndarray, passes: int, clip: float,
               entropy: float) -> None:
         """Steps of Adam up the clipped objective; `made` is each candidate's decisions: rows offered, place taken."""
         torch = self.torch
         batch, most = _padded(made), torch.tensor(gains, dtype=torch.float32)
-        weights = {**self.tables, **self.gates}
+        weights = {**self.tables, **dict(self.cell.named_parameters())}
         for weight in weights.values():
             weight.requires_grad_()
         before = None
@@ -138,7 +132,7 @@ class _Net:
         h = c = read = torch.zeros(n, self.hidden)
         logs, spread = torch.zeros(n), torch.zeros(n)
         for t in range(steps):
-            h, c = self.step(read, h, c)
+            h, c = self.cell(read, (h, c))
             raw = (self.tables["rate"][rows[:, t]] @ h[:, :, None]).squeeze(2) + self.tables["offset"][rows[:, t], 0]
             there = offered[:, t].any(1)
             shares = raw.masked_fill(~offered[:, t] & there[:, None], -1e9).log_softmax(1)
@@ -155,7 +149,7 @@ class _Net:
                 if gradient is None:
                     continue
                 first, second = self._moments.get(name, (torch.zeros_like(weight),) * 2)
-                room = torch.zeros(len(weight) - len(first), weight.shape[1])
+                room = torch.zeros_like(weight[len(first):])  # rows that are new since
                 first = 0.9 * torch.cat([first, room]) + 0.1 * gradient
                 second = 0.999 * torch.cat([second, room]) + 0.001 * gradient**2
                 self._moments[name] = first, second
@@ -174,7 +168,7 @@ class _Stepper:
         """Probabilities [k] of what is offered."""
         net = self._net
         with net.torch.no_grad():
-            self._h, self._c = net.step(self._read, self._h, self._c)
+            self._h, self._c = net.cell(self._read, (self._h, self._c))
             raw = net.tables["rate"][rows] @ self._h[0] + net.tables["offset"][rows, 0]
             found: np.ndarray = raw.double().softmax(0).numpy()
         return found

@@ -42,6 +42,5 @@ from netwright.spaces.vocabulary import Choice, Chosen, Float, Int, OneOf, Permu
 __all__ = [
     "Build", "Candidate", "Cell", "CellNode", "CellPlan", "Choice", "Chosen", "Constraint", "Derivation", "Domain",
     "Float", "Grammar", "Int", "Node", "OneOf", "Part", "Permutation", "RegrownSpace", "Repeat", "Several", "SomeOf",
-    "Space", "Subset", "Tie", "get", "get_for", "names", "narrow",
-    "takes",
+    "Space", "Subset", "Tie", "get", "get_for", "names", "narrow", "takes",
 ]

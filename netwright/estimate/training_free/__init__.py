@@ -4,8 +4,8 @@
 
 Scores that are asked for together share what they can: one network, one forward pass, one backward pass of the
 cross-entropy for snip, grad_norm, plain and fisher, one of the summed outputs for jacov and epe_nas. grasp needs a
-second derivative and makes the first one dearer. `forward.py` runs the graph,
-`formulas.py` has what each score makes of it. One score alone: `estimate.get("snip")(graph, x=x, labels=labels)`.
+second derivative and makes the first one dearer. `forward.py` runs the graph, `formulas.py` has what each score makes
+of it. One score alone: `estimate.get("snip")(graph, x=x, labels=labels)`.
 """
 
 from __future__ import annotations
