@@ -91,6 +91,25 @@ def test_edges_are_byte_equal(kind: object, device: str, tmp_path: Path) -> None
     assert kind is fully_connected or max(plain, wide) >= 12
 
 
+@pytest.mark.parametrize("width", [5, 6])
+def test_a_depthwise_layer_whose_rows_become_shorter_may_lie_over_its_input(width: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(width)
+    b = Builder("narrow")
+    given = b.input("x", Type((1, 6, 6, 8), "int8", Quant(0.05, 3)))
+    w = b.param("w", (8, 3, 3, 1), dtype="int8", init=None, trainable=False)
+    s = b.param("s", (8,), init=None, trainable=False)
+    bias = b.param("b", (8,), dtype="int32", init=None, trainable=False)
+    b.store["w"] = rng.integers(-127, 128, w.shape).astype(np.int8)
+    b.store["s"], b.store["b"] = np.full(8, 0.004, np.float32), rng.integers(-900, 900, 8).astype(np.int32)
+    op = QConv((1, 1), (1, 1, 1, width - 5), (1, 1), 8, Quant(0.05, 3), Quant(0.04, -5))
+    b.output(b(op, given, w, s, bias))
+    graph = b.graph()
+    assert graph.nodes[0].output.shape == (1, 6, width, 8)
+    x = rng.integers(-128, 128, (4, 6, 6, 8)).astype(np.int8)
+    program = devices.get("cortex-m4").compile(graph, out=tmp_path)
+    np.testing.assert_array_equal(program.run(x)[0], graph.run(x)[0])
+
+
 def test_of_the_constants_of_a_convolution_only_large_biases_take_more() -> None:
     from netwright.devices.c.choice import stream_bytes
     from netwright.devices.c.emitters.layers import stream

@@ -31,12 +31,18 @@ def by_channel(node: Node) -> bool:
     return plain and is_depthwise(node) and max(w.shape[1:3]) <= TALLEST
 
 
-def by_columns(node: Node) -> bool:
-    """Whether columns are the better rows for it: fewer places are left over at the end of fours. With a stride, a
-    column's results would lie over columns that are still to be read."""
+def _may_turn(node: Node) -> bool:
+    """Whether a column's results lie over no column that is still to be read: not with a stride, nor where rows become
+    shorter."""
     op, x, y = node.op, node.inputs[0], node.output
     assert isinstance(op, QConv) and x is not None
-    return op.stride == (1, 1) and -(-y.shape[1] // 4) * y.shape[2] < -(-y.shape[2] // 4) * y.shape[1]
+    return op.stride == (1, 1) and y.shape[2] == x.shape[2]
+
+
+def by_columns(node: Node) -> bool:
+    """Whether columns are the better rows for it: fewer places are left over at the end of fours."""
+    y = node.output
+    return _may_turn(node) and -(-y.shape[1] // 4) * y.shape[2] < -(-y.shape[2] // 4) * y.shape[1]
 
 
 def is_plain_sum(node: Node) -> bool:
