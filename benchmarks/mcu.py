@@ -1,4 +1,4 @@
-"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--compiler NAME] [--json].
+"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--compiler NAME] [--tune].
 
 Instructions, RAM and Flash of one inference as Cortex-M4 code, measured on the emulated core, beside another engine's
 figures for the same files. Those are recorded (they need builds of them): TensorFlow Lite Micro with CMSIS-NN, and
@@ -53,7 +53,7 @@ ROWS = (
 )
 
 
-def measured(data: Path, row: Row, compiler: str = ZIG) -> dict[str, Any]:
+def measured(data: Path, row: Row, compiler: str = ZIG, tune: bool = False) -> dict[str, Any]:
     """One model under netwright, on its first input (random integers, or reals from 0 to 1)."""
     graph = netwright.load(data / f"{row.file}.tflite")
     if row.integer_ends:
@@ -65,7 +65,8 @@ def measured(data: Path, row: Row, compiler: str = ZIG) -> dict[str, Any]:
         real = value.dtype == "float32"
         inputs.append(rng.random(shape).astype(np.float32) if real else rng.integers(-128, 128, shape).astype(np.int8))
     with tempfile.TemporaryDirectory() as folder:
-        program = board().compile(graph, {"compiler": compiler, **row.options}, folder)
+        options = {"compiler": compiler, **row.options, **({"tune": "yes"} if tune else {})}
+        program = board().compile(graph, options, folder)
         profile, given = program.profile(*inputs), program.run(*inputs)
     ours = profile.to_json()
     ram, flash = sum(row.ram), sum(row.flash)
@@ -93,11 +94,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="models whose name holds this")
     parser.add_argument("--compiler", default=ZIG, help="zig, or arm-none-eabi-gcc from the PATH")
+    parser.add_argument("--tune", action="store_true", help="each layer on the kernel that is quickest for it")
     parser.add_argument("--data")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     data = root(options.data)
-    rows = [measured(data, r, options.compiler) for r in ROWS if options.only in r.file + r.label]
+    rows = [measured(data, r, options.compiler, options.tune) for r in ROWS if options.only in r.file + r.label]
     if options.json:
         print(json.dumps(rows))
         return

@@ -21,6 +21,7 @@ from .options import (
     Patches,
     Ram,
     Shape,
+    Tune,
     load_model,
 )
 
@@ -33,6 +34,8 @@ netwright compile netwright-out/digits-cortex-m4 --device cortex-m7 -o build/
 netwright compile model.tflite --device cortex-m4 --compiler arm-none-eabi-gcc
 
 netwright compile netwright-out/keywords-cortex-m4 --hops -o listening/
+
+netwright compile model.tflite --device cortex-m4 --tune   # the quickest kernel for each layer
 
 netwright compile model.onnx --device ane:m4max-orion --package
 
@@ -52,6 +55,7 @@ def command(
     shape: Shape = None,
     constant: Constant = None,
     compiler: Compiler = "zig",
+    tune: Tune = False,
     patches: Patches = "auto",
     input_outside: InputOutside = False,
     integer_ends: IntegerEnds = False,
@@ -79,12 +83,15 @@ def command(
     chosen = devices.get(device, ram=ram, flash=flash, latency=latency, clock=clock)
     with printing.working(f"compiling for {chosen.name}; the first time for a core takes a few seconds more", as_json):
         options = {"compiler": compiler, "patches": patches, "input": "outside" if input_outside else "arena"}
+        if tune:
+            options["tune"] = "yes"
         if package:
             options["package"] = "yes"
         program = chosen.compile(graph, options, out or f"{graph.name}-{chosen.name}")
         profile = program.profile()
     violation = profile.broken(chosen.limits)
     report = getattr(program, "report", "")  # of the rules that were kept, where a device has them
+    kernels = getattr(program, "kernels", {})  # that were chosen, where a device can tune
     if as_json:
         printing.as_json(
             {
@@ -92,10 +99,13 @@ def command(
                 "violations": [violation] if violation else [],
                 "out": str(program.folder),
                 **({"report": report.splitlines()} if report else {}),
+                **({"kernels": kernels} if tune else {}),
             }
         )
     else:
         printing.profile(f"{graph.name} on {chosen.name}", profile)
+        if tune:
+            printing.kernels(kernels)
         if report:
             printing.out.print(report, markup=False, soft_wrap=True)
         if violation:

@@ -20,6 +20,14 @@ DeviceName = Annotated[str, typer.Option("--device", "-d", help="A device (see `
 Compiler = Annotated[
     str, typer.Option(help="zig (installed with netwright[mcu]), or arm-none-eabi-gcc from the PATH, for Cortex-M.")
 ]
+Tune = Annotated[
+    bool,
+    typer.Option(
+        "--tune",
+        help="For Cortex-M: count each layer on every kernel it may have, take the quickest. Same bytes; may take a "
+        "little more Flash, and RAM where there is some.",
+    ),
+]
 Patches = Annotated[
     str,
     typer.Option(

@@ -98,6 +98,19 @@ def progress(quiet: bool) -> Iterator[Any]:
         yield draw
 
 
+def kernels(chosen: dict[str, Any]) -> None:
+    """Layers that tuning put on another kernel: instructions of each kernel, the rule's first."""
+    if not chosen:
+        out.print("tuned: the usual kernel is the quickest for every layer")
+        return
+    rows = []
+    for layer, found in chosen.items():
+        usual = next(iter(found["instructions"].values()))
+        best = found["instructions"][found["kernel"]]
+        rows.append((layer, found["kernel"], f"{best:,}", f"{usual:,}", f"{best / usual - 1:.0%}"))
+    table("tuned, counted layer by layer", ("layer", "kernel", "instructions", "instead of", ""), rows, right=(2, 3, 4))
+
+
 def profile(title: str, found: Any) -> None:
     """A profile as a table."""
     kind = "measured" if found.measured else "modelled"

@@ -7,7 +7,8 @@
 
 Integer graphs are written as they are; `prepared(graph)` makes a float32 graph ready first. The same C runs on
 microcontrollers and, as a shared library, on the host. `kernels/` holds the arithmetic, one header a family;
-`emitters/` holds one file a family of ops that calls it, registered with `@emits(OpClass)`.
+`emitters/` holds one file a family of ops that calls it, registered with `@emits(OpClass)`. `choice.py` says which
+kernel a convolution gets by rule, `tuning.py` counts which is quickest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""Which kernel a convolution gets: asked by the emitters, the memory plan and the cost models alike."""
+"""Which kernel a convolution gets: asked by the emitters, the memory plan and the cost models alike.
+
+A depthwise convolution may run channel by channel along rows (`rows`) or columns (`columns`), or by four channels at a
+time (`fours`). Rows or columns are the rule; `tuning.py` measures which of them a layer is quickest with.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields
 
 from netwright.graph import Node, by_signature
 from netwright.graph.ops.int8.attention import QAttention
@@ -17,6 +22,34 @@ MEAN_BYTES = 36  # nw_mean_shape of mean.h
 POWERS = 256  # of e in attention's table: one for each distance between two scores
 
 
+@dataclass(frozen=True)
+class _Chosen(QConv):
+    """A convolution whose kernel was chosen; nothing else is different."""
+
+    kernel: str = ""
+
+
+def with_kernel(op: QConv, kernel: str) -> QConv:
+    """The op that runs on this kernel, one of `variants`."""
+    return _Chosen(**{f.name: getattr(op, f.name) for f in fields(QConv)}, kernel=kernel)
+
+
+ChosenConv = _Chosen  # its own name keeps it out of the table of ops: no file holds one
+
+
+@by_signature
+def variants(node: Node) -> tuple[str, ...]:
+    """The kernels that a layer may have, the rule's first; empty where there is one only."""
+    if not isinstance(node.op, QConv) or not by_channel(node):
+        return ()
+    x, w = node.inputs[0], node.inputs[1]
+    assert x is not None and w is not None
+    along: tuple[str, ...] = ("columns", "rows") if by_columns(node) else ("rows", "columns")
+    if not _may_turn(node) or (x.shape[1] == x.shape[2] and w.shape[1] == w.shape[2]):
+        along = ("rows",)
+    return (*along, "fours") if x.shape[3] % 4 == 0 else along if len(along) > 1 else ()
+
+
 def is_depthwise(node: Node) -> bool:
     op, x = node.op, node.inputs[0]
     assert isinstance(op, QConv) and x is not None
@@ -24,11 +57,16 @@ def is_depthwise(node: Node) -> bool:
 
 
 def by_channel(node: Node) -> bool:
-    """Whether a depthwise convolution runs channel by channel (see depthwise.h)."""
+    """Whether a depthwise convolution may run channel by channel (see depthwise.h)."""
     op, w = node.op, node.inputs[1]
     assert isinstance(op, QConv) and w is not None
     plain = op.stride in ((1, 1), (2, 2)) and op.dilation == (1, 1) and op.w_zero == 0
     return plain and is_depthwise(node) and max(w.shape[1:3]) <= TALLEST
+
+
+def by_fours(node: Node) -> bool:
+    """Whether a depthwise convolution runs four channels at a time (see depthwise_fours.h)."""
+    return isinstance(node.op, _Chosen) and node.op.kernel == "fours"
 
 
 def _may_turn(node: Node) -> bool:
@@ -41,7 +79,9 @@ def _may_turn(node: Node) -> bool:
 
 def by_columns(node: Node) -> bool:
     """Whether columns are the better rows for it: fewer places are left over at the end of fours."""
-    y = node.output
+    op, y = node.op, node.output
+    if isinstance(op, _Chosen):
+        return op.kernel == "columns"
     return _may_turn(node) and -(-y.shape[1] // 4) * y.shape[2] < -(-y.shape[2] // 4) * y.shape[1]
 
 
@@ -99,6 +139,8 @@ def kernel(node: Node) -> str | None:
     ends = "_clamped" if (op.low, op.high) != (-128, 127) else ""
     if not by_channel(node):
         return f"nw_depthwise{ends or '_plain'}"
+    if by_fours(node):
+        return f"nw_fours_{w.shape[1]}x{w.shape[2]}_{op.stride[0]}{ends}"
     kh, kw = w.shape[2:0:-1] if by_columns(node) else w.shape[1:3]
     return f"nw_depthwise_{kh}x{kw}_{op.stride[0]}{ends}"
 

@@ -22,6 +22,7 @@ from netwright.graph.types import parse_type
 from ..c import CSource, arranged, generate, outside, planned, prepared
 from ..c.choice import kernel, linear_bytes, shape_bytes, stream_bytes
 from ..c.toolchain import ZIG, build, cache_folder, version
+from ..c.tuning import Choice, tuned
 from ..device import Device, Entry, LayerCost, Limits, Profile, Rule, Violation, known_state, samples
 from ..manifest import MANIFEST, entries_from, entries_json, is_float
 from ..quantities import cores
@@ -137,7 +138,8 @@ class CortexM(Device):
     ) -> CortexMProgram:
         """C, ELF and manifest in `out`, in the graph's own arithmetic; a broken rule raises UserError.
 
-        `options["compiler"]`: zig, or arm-none-eabi-gcc from the PATH.
+        `options["compiler"]`: zig, or arm-none-eabi-gcc from the PATH. `options["tune"]`: each layer on the kernel that
+        takes it fewest instructions (`netwright.devices.c.tuning`).
         """
         compiler = chosen(str((options or {}).get("compiler", ZIG)))
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
@@ -148,6 +150,11 @@ class CortexM(Device):
             if broken:
                 raise UserError(str(broken[0]))
         first = next(iter(entries.values()))
+        choices: list[Choice] = []
+        if (options or {}).get("tune"):
+            for entry, g in entries.items():
+                entries[entry], better = self._tuned(g, compiler)
+                choices += better
         source = generate(entries, first.name, bool(outside(first, options)))
         files = {**source.files, **self._firmware(source, floating)}
         if out is None:
@@ -176,6 +183,7 @@ class CortexM(Device):
             "entries": entries_json(entries),
             "states": {name: str(type) for name, type in source.states.items()},
             "layers": [vars(layer) for layer in source.layers],
+            "kernels": {c.node: {"kernel": c.best, "instructions": c.counts} for c in choices},
         }
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +197,14 @@ class CortexM(Device):
         except OSError as error:
             raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
         return CortexMProgram(folder)
+
+    def _tuned(self, graph: Graph, compiler: str) -> tuple[Graph, list[Choice]]:
+        """The graph with the kernels that are best on this core, and the choices."""
+
+        def count(layer: Graph) -> int:
+            return CortexM(self.board).compile(layer, {"compiler": compiler}).profile().instructions
+
+        return tuned(graph, count, f"{self.board.core}, {version(compiler)}", self._arena())
 
     def _too_large(self, source: CSource, error: UserError) -> UserError:
         """What the linker's complaint of a full memory means for the network; other errors as they are."""
@@ -265,6 +281,7 @@ class CortexMProgram:
             self.entries = entries_from(manifest["entries"])
             self.states = {name: parse_type(text) for name, text in manifest.get("states", {}).items()}
             self.layers = manifest["layers"]
+            self.kernels: dict[str, Any] = manifest.get("kernels", {})
             floating = any(t.dtype == "float32" for e in self.entries.values() for _, t in (*e.inputs, *e.outputs))
             self.gcc_flags = gcc_core(self.board.core, floating)
         except (OSError, ValueError, KeyError, TypeError) as error:

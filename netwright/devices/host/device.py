@@ -81,6 +81,8 @@ class Host(Device):
         """C and a shared library in `out`, in the graph's own arithmetic. Raises UserError for an op without C."""
         if (options or {}).get("compiler", ZIG) != ZIG:
             raise UserError("programs of the host are built with zig: another compiler is for Cortex-M devices")
+        if (options or {}).get("tune"):
+            raise UserError("kernels are tuned by counted instructions, for Cortex-M devices")
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
         entries = {entry: prepared(g, options, self.limits.ram_bytes) for entry, g in given.items()}
         first = next(iter(entries.values()))

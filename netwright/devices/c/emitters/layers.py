@@ -9,7 +9,7 @@ from netwright.graph.ops.int8.arithmetic import multipliers, multiply_by_multipl
 from netwright.graph.ops.int8.conv import QConv, QLinear
 from netwright.graph.ops.int8.conv_transpose import QConvTranspose
 
-from ..choice import SHAPE_BYTES, by_channel, by_columns, is_depthwise, kernel
+from ..choice import SHAPE_BYTES, ChosenConv, by_channel, by_columns, by_fours, is_depthwise, kernel
 from ..source import Body, Writer, emits, scratch
 
 Ends = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -37,6 +37,7 @@ def _constants(writer: Writer, name: str, weights: np.ndarray, ends: Ends) -> tu
 
 WIDE = 64  # NW_WIDE of conv.h
 CONTEXT = 36  # bytes of nw_conv_context on a 32-bit core
+FOUR = 48  # bytes of nw_four
 
 
 def _ends(writer: Writer, node: Node) -> Ends:
@@ -97,12 +98,15 @@ def _side_by_side(groups: np.ndarray, width: int) -> np.ndarray:
     return np.concatenate([together.reshape(-1), groups[o:].reshape(-1)])
 
 
-@scratch(QConv)
+@scratch(QConv, ChosenConv)
 def conv_scratch(node: Node) -> int:
-    """Two gathered windows of 16 bits; of a depthwise convolution one channel's taps and the rows it covers."""
+    """Two gathered windows of 16 bits; of a depthwise convolution the taps of one channel or four, and the rows that
+    they cover."""
     op, w = node.op, node.inputs[1]
     assert isinstance(op, QConv) and w is not None
     _, kh, kw, c = w.shape
+    if by_fours(node):
+        return FOUR + kh * (8 * kw + 4 * ((node.output.shape[2] - 1) * op.stride[1] + kw))
     if by_channel(node):
         long = node.output.shape[2]
         if by_columns(node):
@@ -123,7 +127,7 @@ def each_sample(node: Node, call: str) -> str:
     return f"    for (int32_t n = 0; n < {n}; n++)\n        {one}"
 
 
-@emits(QConv)
+@emits(QConv, ChosenConv)
 def conv(writer: Writer, node: Node) -> Body:
     op = node.op
     assert isinstance(op, QConv)
@@ -160,6 +164,11 @@ def conv(writer: Writer, node: Node) -> Body:
         packed = stream(weights, op.w_zero, *_ends(writer, node))
         name, size = writer.constant(f"{node.name}_constants", packed, aligned=True), packed.nbytes
         call = f"nw_conv(x0, y0, {name}, scratch, &s)"
+    elif by_fours(node):
+        bias, multiplier, down = _ends(writer, node)
+        start = _wrapped(bias - op.x.zero * weights.astype(np.int64).reshape(o, -1).sum(1))
+        names, size = _constants(writer, node.name, weights[..., 0].transpose(1, 2, 0), (start, multiplier, down))
+        call = _fours_call(writer, node, names)
     else:
         if by_channel(node):
             bytes_of = {"sh": w * c, "sw": c, "dh": y.shape[2] * o, "dw": o}
@@ -175,7 +184,33 @@ def conv(writer: Writer, node: Node) -> Body:
         else:
             call = f"nw_conv_grouped(x0, y0, {names}, &s, {op.groups})"
     body = f"    static const nw_conv_shape s = {{{fields}}};\n{each_sample(node, call)};"
-    return Body(body, ("depthwise.h" if depthwise else "conv.h",), size + SHAPE_BYTES)
+    header = "depthwise_fours.h" if by_fours(node) else "depthwise.h" if depthwise else "conv.h"
+    return Body(body, (header,), size + SHAPE_BYTES)
+
+
+def _wrapped(numbers: np.ndarray) -> np.ndarray:
+    """Modulo 2^32, as sums on 32 bits are."""
+    return numbers.astype(np.uint32).view(np.int32)
+
+
+def _fours_call(writer: Writer, node: Node, constants: str) -> str:
+    """The call of a depthwise layer four channels at a time, and the kernel for its size and stride."""
+    op, w, name = node.op, node.inputs[1], kernel(node)
+    assert isinstance(op, QConv) and w is not None and name is not None
+    writer.helper(
+        name,
+        f"NW_KERNEL void {name}(const int8_t *x, int8_t *y, const int8_t *w, const int32_t *start,\n"
+        "    const int32_t *multiplier, const int8_t *shift, int16_t *scratch, const nw_conv_shape *s)\n{\n"
+        f"    nw_depthwise_fours(x, y, w, start, multiplier, shift, scratch, s, {w.shape[1]}, {w.shape[2]}, "
+        f"{op.stride[0]},\n                       {_end(op)});\n}}",
+    )
+    return f"{name}(x0, y0, {constants}, scratch, &s)"
+
+
+def _end(op: QConv) -> str:
+    """C of the end of a layer, with constants where a clamp is that of int8."""
+    clamped = (op.low, op.high) != (-128, 127)
+    return f"(nw_end){{s->y_zero, {'s->low, s->high' if clamped else '-128, 127'}}}"
 
 
 def _depthwise_call(writer: Writer, node: Node, constants: str) -> str:
@@ -185,8 +220,7 @@ def _depthwise_call(writer: Writer, node: Node, constants: str) -> str:
     _, kh, kw, _ = w.shape
     if by_columns(node):
         kh, kw = kw, kh
-    clamped = (op.low, op.high) != (-128, 127)
-    end = f"(nw_end){{s->y_zero, {'s->low, s->high' if clamped else '-128, 127'}}}"
+    end = _end(op)
     if by_channel(node):
         writer.helper(
             name,
