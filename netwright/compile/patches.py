@@ -92,8 +92,10 @@ def by_rows(node: Node, graph: Graph) -> bool:
         return False
     if isinstance(node.op, QAveragePool) and node.op.padding != (0, 0, 0, 0):
         return False  # counts what it averages at borders
-    if window(node) is not None:
-        return node.inputs[0] not in graph.param_of
+    looks = window(node)
+    if looks is not None:
+        top, _, bottom, _ = node.op.padding  # type: ignore[attr-defined]
+        return max(top, bottom) < looks[0] and node.inputs[0] not in graph.param_of  # no window sees padding only
     if isinstance(node.op, Concat):
         return node.op.axis % 4 == 3 and not any(v in graph.param_of for v in node.inputs)
     stored = [v for v in node.inputs if v in graph.param_of and v is not None]

@@ -132,6 +132,22 @@ def test_schedules_that_cannot_be_are_refused(text: str, words: str) -> None:
         patches.apply(network(8), patches.parse_stages(text))
 
 
+def test_a_layer_with_rows_of_padding_only_is_left_whole() -> None:
+    b, rng = Builder("net"), np.random.default_rng(0)
+    x = conv(b, rng, b.input("x", Type((1, 8, 8, 4), "int8", Q)), 4, 3, 1, False)
+    w, s = b.param("last.w", (6, 1, 1, 4), dtype="int8", init=None), b.param("last.s", (6,), init=None)
+    bias = b.param("last.b", (6,), dtype="int32", init=None)
+    b.store["last.w"], b.store["last.s"] = np.ones((6, 1, 1, 4), np.int8), np.full(6, 0.01, np.float32)
+    b.store["last.b"] = np.zeros(6, np.int32)
+    b.output(b(QConv((1, 1), (2, 0, 2, 0), (1, 1), 1, x.type.quant, Q), x, w, s, bias))
+    graph = b.graph()
+    with pytest.raises(UserError, match="does not work row by row"):
+        patches.apply(graph, (Stage(0, 1, 4),))
+    banded = patches.apply(graph, patch_choice.choose(graph, 0, planned))
+    data = rng.integers(-128, 128, (1, 8, 8, 4)).astype(np.int8)
+    np.testing.assert_array_equal(banded.run(data)[0], graph.run(data)[0])
+
+
 def test_a_network_that_does_not_work_by_rows_says_so() -> None:
     b = Builder("net")
     x = b.input("x", Type((1, 8, 8, 2), "int8", Q))
