@@ -1,4 +1,4 @@
-"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--compiler NAME] [--tune].
+"""Microcontroller engines on the same int8 models: python -m benchmarks.mcu [--only NAME] [--tune] [--json].
 
 Instructions, RAM and Flash of one inference as Cortex-M4 code, measured on the emulated core, beside another engine's
 figures for the same files. Those are recorded (they need builds of them): TensorFlow Lite Micro with CMSIS-NN, and

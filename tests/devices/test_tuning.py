@@ -13,6 +13,7 @@ from netwright import devices
 from netwright.devices.c import planned
 from netwright.devices.c.choice import variants, with_kernel
 from netwright.devices.c.tuning import tuned
+from netwright.devices.cortex_m.device import STACK
 from netwright.errors import UserError
 from netwright.graph import Builder, Graph, Node, Quant, Type, load
 from netwright.graph.ops.int8.conv import QConv
@@ -127,6 +128,23 @@ def test_a_plan_keeps_to_the_arena(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert 0 < len(choices) < 4
 
 
-def test_other_devices_refuse_to_tune() -> None:
+def test_an_input_outside_is_no_part_of_the_arena_that_tuning_keeps_to(tmp_path: Path) -> None:
+    graph, rng = Builder("strided"), np.random.default_rng(0)
+    v = graph.input("x", Type((1, 24, 24, 8), "int8", Quant(0.05, -3)))
+    for i, stride in enumerate((2, 2, 1)):
+        v = depthwise(graph, f"layer{i}", v, (3, 3), stride, rng)
+    graph.output(v)
+    net, options = graph.graph(), {"input": "outside", "tune": "yes"}
+    free = devices.get("cortex-m4").compile(net, options, tmp_path / "free")
+    arena = free.profile().ram_bytes["arena"]
+    assert arena < net.inputs[0].type.bytes and len(free.kernels) == 3  # type: ignore[attr-defined]
+    for less, layers in ((0, 3), (1, 2)):
+        bound = devices.get("cortex-m4", ram=arena + STACK - less).compile(net, options, tmp_path / str(less))
+        assert bound.profile().ram_bytes["arena"] <= arena - less
+        assert len(bound.kernels) == layers  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("device", ["host", "ane"])
+def test_other_devices_refuse_to_tune(device: str) -> None:
     with pytest.raises(UserError, match="for Cortex-M"):
-        devices.get("host").compile(network(), {"tune": "yes"})
+        devices.get(device).compile(network(), {"tune": "yes"})

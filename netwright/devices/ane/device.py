@@ -118,6 +118,8 @@ class Ane(Device):
         A mapping gives several entries, each in a folder of its name. `options["package"]`: a truthy value writes
         `model.mlpackage` too (extra `ane`). Raises UserError where a rule is broken that cannot be mended.
         """
+        if (options or {}).get("tune"):
+            raise UserError("kernels are tuned by counted instructions, for Cortex-M devices")
         given = dict(graph) if isinstance(graph, Mapping) else {"infer": graph}
         made: dict[str, Lowered] = {}
         for entry, g in given.items():

@@ -16,6 +16,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
+from netwright.compile.memory import Plan
 from netwright.graph import Graph, Node
 from netwright.graph.files import write_text
 from netwright.graph.ops.int8.conv import QConv
@@ -47,21 +48,29 @@ class Choice(NamedTuple):
 
 
 def tuned(
-    graph: Graph, count: Callable[[Graph], int], key: str, arena: int | None = None
+    graph: Graph,
+    count: Callable[[Graph], int],
+    key: str,
+    arena: int | None = None,
+    plan: Callable[[Graph], Plan] = planned,
 ) -> tuple[Graph, list[Choice]]:
     """The graph with the best kernel in each layer, and the choices that are another than the rule's.
 
     `count` tells the instructions of a graph of one layer on what `key` names. Where all choices together would take
-    the plan above `arena` bytes and the rule's do not, those that save most are taken as long as the plan keeps to it.
+    the `plan` above `arena` bytes, or above the rule's where that is larger, those that save most are taken as long as
+    it keeps to that.
     """
     found = [Choice(node.name, _counts(graph, node, count, key)) for node in graph.nodes if variants(node)]
     better = sorted((c for c in found if c.saved > 0), key=lambda c: -c.saved)
     made = _applied(graph, better)
-    if arena is None or planned(made).bytes <= max(arena, planned(graph).bytes):
+    if arena is None:
+        return made, better
+    most = max(arena, plan(graph).bytes)
+    if plan(made).bytes <= most:
         return made, better
     kept: list[Choice] = []
     for choice in better:
-        if planned(_applied(graph, [*kept, choice])).bytes <= arena:
+        if plan(_applied(graph, [*kept, choice])).bytes <= most:
             kept.append(choice)
     return _applied(graph, kept), kept
 

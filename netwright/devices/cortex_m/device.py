@@ -14,6 +14,7 @@ import numpy as np
 
 import netwright
 from netwright.compile import int8
+from netwright.compile.memory import Plan
 from netwright.errors import UserError
 from netwright.graph import Graph, Node, Value, by_signature, save
 from netwright.graph.files import write_text
@@ -153,7 +154,7 @@ class CortexM(Device):
         choices: list[Choice] = []
         if (options or {}).get("tune"):
             for entry, g in entries.items():
-                entries[entry], better = self._tuned(g, compiler)
+                entries[entry], better = self._tuned(g, compiler, options)
                 choices += better
         source = generate(entries, first.name, bool(outside(first, options)))
         files = {**source.files, **self._firmware(source, floating)}
@@ -198,13 +199,18 @@ class CortexM(Device):
             raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
         return CortexMProgram(folder)
 
-    def _tuned(self, graph: Graph, compiler: str) -> tuple[Graph, list[Choice]]:
+    def _tuned(
+        self, graph: Graph, compiler: str, options: Mapping[str, Any] | None
+    ) -> tuple[Graph, list[Choice]]:
         """The graph with the kernels that are best on this core, and the choices."""
 
         def count(layer: Graph) -> int:
             return CortexM(self.board).compile(layer, {"compiler": compiler}).profile().instructions
 
-        return tuned(graph, count, f"{self.board.core}, {version(compiler)}", self._arena())
+        def plan(made: Graph) -> Plan:
+            return planned(made, outside=outside(made, options))
+
+        return tuned(graph, count, f"{self.board.core}, {version(compiler)}", self._arena(), plan)
 
     def _too_large(self, source: CSource, error: UserError) -> UserError:
         """What the linker's complaint of a full memory means for the network; other errors as they are."""
